@@ -1,0 +1,115 @@
+"""Everything that can go wrong in a round, one class for each meaning.
+
+Each error states what was found, what was needed and what to do; carries its numbers as
+attributes; has a ``code`` that never changes once released; and survives pickling, so that it
+crosses process boundaries whole. A deleted code is never given to another meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class SwarmError(Exception):
+    """The base of every error that swarmlore raises on purpose.
+
+    Attributes:
+        code: stable dotted name of the meaning, for programs.
+        fields: the keyword arguments that rebuild this error.
+    """
+
+    code: ClassVar[str] = "swarm.error"
+
+    def __init__(self, message: str, **fields: Any) -> None:
+        super().__init__(message)
+        self.fields = fields
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "fields" and name in self.__dict__.get("fields", {}):
+            return self.fields[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.fields)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as plain data: code, message and fields."""
+        return {"code": self.code, "message": str(self), **self.fields}
+
+
+def _rebuild(kind: type[SwarmError], fields: dict[str, Any]) -> SwarmError:
+    return kind(**fields)
+
+
+class RuleBoundError(SwarmError):
+    """A rule cannot keep its promise with so few updates for so many faults."""
+
+    code = "rule.bound"
+
+    def __init__(self, *, rule: str, n: int, f: int, needed: int, bound: str) -> None:
+        super().__init__(
+            f"{rule} needs {bound}, that is {needed} updates to tolerate f = {f} liars; {n} are there. "
+            f"Enrol more agents, lower the fault bound, or choose a rule with a weaker bound.",
+            rule=rule,
+            n=n,
+            f=f,
+            needed=needed,
+            bound=bound,
+        )
+
+
+class FaultBoundError(SwarmError):
+    """A fault bound that no rule can hold for so many agents."""
+
+    code = "round.fault_bound"
+
+    def __init__(self, *, n: int, f: int) -> None:
+        super().__init__(
+            f"A fault bound of f = {f} needs more than 3f = {3 * f} agents for a quorum of n - f; {n} are enrolled. "
+            f"The largest bound for {n} agents is {max((n - 1) // 3, 0)}.",
+            n=n,
+            f=f,
+        )
+
+
+class UpdatesError(SwarmError):
+    """A matrix of updates that no rule can take: wrong shape, dtype, or not finite."""
+
+    code = "rule.updates"
+
+    def __init__(self, *, found: str, needed: str) -> None:
+        super().__init__(f"Found {found}; needed {needed}.", found=found, needed=needed)
+
+
+class WeightsError(SwarmError):
+    """Weights that do not fit the updates: wrong length, negative, not finite, or all zero."""
+
+    code = "rule.weights"
+
+    def __init__(self, *, found: str, needed: str) -> None:
+        super().__init__(f"Found weights {found}; needed {needed}.", found=found, needed=needed)
+
+
+class SettingError(SwarmError):
+    """A setting outside of what it may be."""
+
+    code = "config.setting"
+
+    def __init__(self, *, name: str, found: object, needed: str) -> None:
+        super().__init__(f"{name} is {found!r}; it must be {needed}.", name=name, found=found, needed=needed)
+
+
+class CodecError(SwarmError):
+    """A payload that its codec did not write. ``rows`` are the bad rows; empty when the whole payload is bad."""
+
+    code = "codec.payload"
+
+    def __init__(self, *, codec: str, found: str, needed: str, rows: tuple[int, ...] = ()) -> None:
+        where = f" in rows {list(rows[:8])}" if rows else ""
+        super().__init__(
+            f"A {codec} payload has {found}{where}; needed {needed}. Drop the payload, or the rows named.",
+            codec=codec,
+            found=found,
+            needed=needed,
+            rows=rows,
+        )

@@ -1,0 +1,60 @@
+"""What a screen is."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation.errors import SettingError, UpdatesError
+from federation.rules.base import Matrix, Vector
+from federation.verdict import Verdicts
+
+
+@runtime_checkable
+class Screen(Protocol):
+    """Says which of n updates look like lies, by scores that do not depend on their scale.
+
+    A screen is a frozen dataclass whose fields are its parameters. It holds no state between calls. It
+    never rejects more than f rows: where more stand out, the f worst are rejected.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the verdicts are signed off with."""
+        ...
+
+    def screen(self, updates: Matrix, *, centre: Vector, f: int) -> Verdicts:
+        """Verdicts on ``(n, d)`` finite updates, given the ``(d,)`` value they are held against.
+
+        ``centre`` should be robust itself: the coordinate-wise median, or the round's own aggregate.
+        """
+        ...
+
+
+def checked_screening(updates: Matrix, centre: Vector, f: int) -> None:
+    """Return if the three fit together.
+
+    Raises:
+        UpdatesError: for shapes that do not fit.
+        SettingError: for a negative f.
+    """
+    if updates.ndim != 2 or 0 in updates.shape or centre.shape != updates.shape[1:]:
+        raise UpdatesError(
+            found=f"updates of shape {updates.shape} and a centre of shape {centre.shape}",
+            needed="(n, d) updates and a (d,) centre, n and d at least 1",
+        )
+    if f < 0:
+        raise SettingError(name="f", found=f, needed="0 or more")
+
+
+def worst(flagged: NDArray[np.bool_], excess: NDArray[np.float64], f: int) -> NDArray[np.bool_]:
+    """``flagged``, cut down to the f rows of the largest ``excess``; ties go to the smaller row number."""
+    if np.count_nonzero(flagged) <= f:
+        return flagged
+    rows = np.flatnonzero(flagged)
+    kept = rows[np.argsort(-excess[rows], kind="stable")[:f]]
+    result = np.zeros_like(flagged)
+    result[kept] = True
+    return result
