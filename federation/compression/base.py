@@ -7,7 +7,7 @@ never given another layout.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,11 +68,12 @@ def checked_rows(rows: Any) -> Rows:
     needed = "a (k, d) array of float32, d at least 1"
     if not isinstance(rows, np.ndarray):
         raise UpdatesError(found=type(rows).__name__, needed=needed)
-    if rows.dtype != np.float32:
-        raise UpdatesError(found=str(rows.dtype), needed=needed)
-    if rows.ndim != 2 or rows.shape[1] == 0:
-        raise UpdatesError(found=f"shape {rows.shape}", needed=needed)
-    return rows
+    found = cast("NDArray[Any]", rows)
+    if found.dtype != np.float32:
+        raise UpdatesError(found=str(found.dtype), needed=needed)
+    if found.ndim != 2 or found.shape[1] == 0:
+        raise UpdatesError(found=f"shape {found.shape}", needed=needed)
+    return found
 
 
 def checked_payload(payload: Any, *, codec: Codec, dimension: int) -> Payload:
@@ -85,14 +86,15 @@ def checked_payload(payload: Any, *, codec: Codec, dimension: int) -> Payload:
     needed = f"a (k, {width}) array of {dtype.name}"
     if not isinstance(payload, np.ndarray):
         raise CodecError(codec=codec.name, found=f"type {type(payload).__name__}", needed=needed)
-    if payload.dtype != dtype:
-        raise CodecError(codec=codec.name, found=f"dtype {payload.dtype}", needed=needed)
-    if payload.ndim != 2 or payload.shape[1] != width:
-        raise CodecError(codec=codec.name, found=f"shape {payload.shape}", needed=needed)
-    return payload
+    found = cast("NDArray[Any]", payload)
+    if found.dtype != dtype:
+        raise CodecError(codec=codec.name, found=f"dtype {found.dtype}", needed=needed)
+    if found.ndim != 2 or found.shape[1] != width:
+        raise CodecError(codec=codec.name, found=f"shape {found.shape}", needed=needed)
+    return found
 
 
-def refuse(bad: NDArray[np.bool_], *, codec: str, found: str, needed: str) -> None:
+def refuse(bad: NDArray[np.bool_] | np.bool_, *, codec: str, found: str, needed: str) -> None:
     """Raise `CodecError` that names the rows where ``bad`` is True; return when there are none."""
     if bad.any():
         rows = tuple(int(row) for row in np.flatnonzero(bad))
