@@ -98,7 +98,7 @@ class Int8Codec:
         scale, levels = quantise(self._grouped(rows))
         payload = np.empty((k, self.width(dimension)), np.uint8)
         payload[:, : 4 * blocks] = scale.astype("<f4").reshape(k, blocks).view(np.uint8)
-        payload[:, 4 * blocks :] = levels.reshape(k, levels.size // max(k, 1))[:, :dimension].view(np.uint8)
+        payload[:, 4 * blocks :] = levels.reshape(k, blocks * levels.shape[1])[:, :dimension].view(np.uint8)
         return payload
 
     def decode(self, payload: Payload, dimension: int) -> Rows:
