@@ -1,0 +1,1499 @@
+# fmt: off
+# ruff: noqa: E501
+"""Every name of swarmlore's telemetry. Generated from registry/ by `python -m telemetry.generator`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from telemetry.specs import AttributeSpec, MetricSpec, SignalSpec
+
+SCHEMA_URL: Final = "https://swarmlore.example/schemas/federated-learning/0.1.0"
+
+ATTR_RUN_ID: Final = "federated.learning.run_id"
+"""Identifier of the run, which lasts from genesis over all restarts."""
+
+ATTR_ROUND: Final = "federated.learning.round"
+"""Number of the round, from 1."""
+
+ATTR_AGENT_ID: Final = "federated.learning.agent_id"
+"""Identifier of the agent."""
+
+ATTR_HOST_ID: Final = "federated.learning.host_id"
+"""Name of the host actor that the agents live in."""
+
+ATTR_ACTOR_KIND: Final = "federated.learning.actor.kind"
+"""What kind of actor speaks."""
+
+ATTR_WORKLOAD: Final = "federated.learning.workload"
+"""What kind of knowledge the round is about."""
+
+ATTR_PHASE: Final = "federated.learning.phase"
+"""Phase of the round, or of a MAPE-K loop."""
+
+ATTR_RULE: Final = "federated.learning.rule"
+"""Rule that aggregates, with its pre-aggregators in front of it."""
+
+ATTR_OUTCOME: Final = "federated.learning.outcome"
+"""How it ended."""
+
+ATTR_AGENTS_COUNT: Final = "federated.learning.agents_count"
+"""Agents enrolled in the round."""
+
+ATTR_AGENTS_REPLIED: Final = "federated.learning.agents_replied"
+"""Agents whose updates arrived in time."""
+
+ATTR_HOSTS_COUNT: Final = "federated.learning.hosts_count"
+"""Host actors that take part."""
+
+ATTR_FAULT_BOUND: Final = "federated.learning.fault_bound"
+"""The largest number of liars, f, that the round is built to bear."""
+
+ATTR_QUORUM: Final = "federated.learning.quorum"
+"""Valid updates that the round needs, n - f."""
+
+ATTR_DEADLINE: Final = "federated.learning.deadline"
+"""Seconds that the round waits for updates."""
+
+ATTR_DURATION: Final = "federated.learning.duration"
+"""Seconds that it took."""
+
+ATTR_ABORT_REASON: Final = "federated.learning.abort_reason"
+"""Stable code of the reason why a round ended without a release."""
+
+ATTR_PAYLOAD_SIZE: Final = "federated.learning.payload_size"
+"""Bytes of updates sent, encoded."""
+
+ATTR_CODEC: Final = "federated.learning.codec"
+"""How updates are compressed."""
+
+ATTR_BATCH_SIZE: Final = "federated.learning.batch_size"
+"""Samples in a training step."""
+
+ATTR_NUM_EPOCHS: Final = "federated.learning.num_epochs"
+"""Local training epochs."""
+
+ATTR_LOSS: Final = "federated.learning.loss"
+"""Mean training loss after local training."""
+
+ATTR_GRADIENT_DIMENSION: Final = "federated.learning.gradient_dimension"
+"""Length of the update vector."""
+
+ATTR_GRADIENT_NORM: Final = "federated.learning.gradient_norm"
+"""L2 norm of the update vector; of several, their median."""
+
+ATTR_HETEROGENEITY: Final = "federated.learning.heterogeneity"
+"""Jensen-Shannon divergence of the agents' action distributions, in nats."""
+
+ATTR_LEARNING_RATE_SCALE: Final = "federated.learning.learning_rate_scale"
+"""What the loops multiply the workload's learning rate with."""
+
+ATTR_GRADIENT_BYZANTINE: Final = "federated.learning.gradient.byzantine"
+"""What the update turned out to be."""
+
+ATTR_VERDICT: Final = "federated.learning.verdict"
+"""What became of an update."""
+
+ATTR_REFUSAL_CODE: Final = "federated.learning.refusal_code"
+"""Stable code of the reason why an update was refused."""
+
+ATTR_SCORE: Final = "federated.learning.score"
+"""What was measured of the update."""
+
+ATTR_THRESHOLD: Final = "federated.learning.threshold"
+"""What a score or a divergence was held against."""
+
+ATTR_BYZANTINE_AGENT_IDS: Final = "federated.learning.byzantine_agent_ids"
+"""Agents whose updates were judged to be lies."""
+
+ATTR_BYZANTINE_COUNT: Final = "federated.learning.byzantine_count"
+"""Updates of the round that were judged to be lies."""
+
+ATTR_DETECTION_METHOD: Final = "federated.learning.detection_method"
+"""Screen or rule that found the lies."""
+
+ATTR_UPDATES_ACCEPTED: Final = "federated.learning.updates_accepted"
+"""Updates that counted, clipped ones included."""
+
+ATTR_UPDATES_REFUSED: Final = "federated.learning.updates_refused"
+"""Updates that the gate refused."""
+
+ATTR_UPDATES_LATE: Final = "federated.learning.updates_late"
+"""Updates that came after the round had closed."""
+
+ATTR_REPUTATION: Final = "federated.learning.reputation"
+"""Reputation of the agent, between 0 and 1."""
+
+ATTR_FLAGS_IN_A_ROW: Final = "federated.learning.flags_in_a_row"
+"""Rounds in a row in which the agent was flagged."""
+
+ATTR_FIRST_DIGEST: Final = "federated.learning.first_digest"
+"""Digest of the first of two updates that contradict each other."""
+
+ATTR_SECOND_DIGEST: Final = "federated.learning.second_digest"
+"""Digest of the second of two updates that contradict each other."""
+
+ATTR_ATTACK: Final = "federated.learning.attack"
+"""Attack that the marked agents carry out; in simulations only."""
+
+ATTR_DETECTION_PRECISION: Final = "federated.learning.detection_precision"
+"""Share of the flagged agents that do lie; in simulations only."""
+
+ATTR_DETECTION_RECALL: Final = "federated.learning.detection_recall"
+"""Share of the lying agents that were flagged; in simulations only."""
+
+ATTR_CONVERGENCE_KL_DIVERGENCE: Final = "federated.learning.convergence.kl_divergence"
+"""KL divergence between the old and the new model, in nats."""
+
+ATTR_CONVERGENCE_STATUS: Final = "federated.learning.convergence.status"
+"""Where the run stands."""
+
+ATTR_CONVERGENCE_MEASURE: Final = "federated.learning.convergence.measure"
+"""Which divergence the number is."""
+
+ATTR_CONVERGENCE_ROUNDS_REMAINING: Final = "federated.learning.convergence.rounds_remaining"
+"""Estimate of the rounds until convergence; absent when there is no trend."""
+
+ATTR_CONVERGENCE_KL_SPREAD: Final = "federated.learning.convergence.kl_spread"
+"""Largest minus smallest divergence that the validators reported, in nats."""
+
+ATTR_VALIDATORS_COUNT: Final = "federated.learning.validators_count"
+"""Validators that reported."""
+
+ATTR_ACCURACY: Final = "federated.learning.accuracy"
+"""Share of held-out cases that the release gets right."""
+
+ATTR_RELEASE_VERSION: Final = "federated.learning.release.version"
+"""Version of the release; 0 is genesis."""
+
+ATTR_RELEASE_DIGEST: Final = "federated.learning.release.digest"
+"""Digest of the release's artefact."""
+
+ATTR_RELEASE_PARENT_VERSION: Final = "federated.learning.release.parent_version"
+"""Version that the release was made from, or was rolled back from."""
+
+ATTR_MODEL_SIZE_BYTES: Final = "federated.learning.model_size_bytes"
+"""Size of the release's artefact in bytes."""
+
+ATTR_AGENTS_SYNCHRONIZED: Final = "federated.learning.agents_synchronized"
+"""Agents that took the release over."""
+
+ATTR_JOURNAL_OPERATION: Final = "federated.learning.journal_operation"
+"""What was written to the journal."""
+
+ATTR_SYMPTOM: Final = "federated.learning.symptom"
+"""What the analysis found, by its stable name."""
+
+ATTR_SEVERITY: Final = "federated.learning.severity"
+"""How bad the symptom is, between 0 and 1."""
+
+ATTR_ACTION: Final = "federated.learning.action"
+"""What was planned, by its stable name."""
+
+ATTR_OBSERVATIONS_COUNT: Final = "federated.learning.observations_count"
+"""Observations that the phase worked on."""
+
+ATTR_SYMPTOMS_COUNT: Final = "federated.learning.symptoms_count"
+"""Symptoms found."""
+
+ATTR_ACTIONS_COUNT: Final = "federated.learning.actions_count"
+"""Actions planned or carried out."""
+
+ATTR_DETAIL: Final = "federated.learning.detail"
+"""The figures behind a symptom or an action, for people."""
+
+ATTR_SIGNAL: Final = "federated.learning.signal"
+"""Kind of telemetry."""
+
+ATTR_ERROR_TYPE: Final = "error.type"
+"""Stable code of the error, or the name of its class."""
+
+ATTR_SERVICE_NAME: Final = "service.name"
+"""Name of the service."""
+
+ATTR_SERVICE_NAMESPACE: Final = "service.namespace"
+"""Name of the swarm that the service belongs to."""
+
+ATTR_SERVICE_INSTANCE_ID: Final = "service.instance.id"
+"""Name of the actor, the same after a restart."""
+
+ATTR_SERVICE_VERSION: Final = "service.version"
+"""Version of swarmlore."""
+
+ATTR_DEPLOYMENT_ENVIRONMENT_NAME: Final = "deployment.environment.name"
+"""Where it runs."""
+
+ATTR_TELEMETRY_SDK_LANGUAGE: Final = "telemetry.sdk.language"
+"""Language of the telemetry SDK."""
+
+ATTR_TELEMETRY_SDK_NAME: Final = "telemetry.sdk.name"
+"""Name of the telemetry SDK."""
+
+ATTR_TELEMETRY_SDK_VERSION: Final = "telemetry.sdk.version"
+"""Version of the telemetry SDK."""
+
+SPAN_ROUND: Final = "federated.learning.round"
+"""One round, from its opening to the release or the reason why there is none."""
+
+SPAN_OPEN: Final = "federated.learning.open"
+"""The coordinator draws the roster and the bounds of the round."""
+
+SPAN_LOCAL_TRAINING: Final = "federated.learning.local_training"
+"""All hosts run their agents' local learners; ends with the last host or the deadline."""
+
+SPAN_HOST_LEARNING: Final = "federated.learning.host_learning"
+"""One host trains all of its agents in one batched step and signs what they learned."""
+
+SPAN_AGENT_TRAINING: Final = "federated.learning.agent_training"
+"""One agent's share of its host's training."""
+
+SPAN_COMMIT: Final = "federated.learning.commit"
+"""Agents send the hashes of their updates before anybody may see the updates."""
+
+SPAN_SUBMIT: Final = "federated.learning.submit"
+"""Signed updates travel from a host to the aggregator."""
+
+SPAN_GATE: Final = "federated.learning.gate"
+"""The aggregator checks each update before any arithmetic."""
+
+SPAN_CLOSE: Final = "federated.learning.close"
+"""The aggregator stops taking updates."""
+
+SPAN_SCREEN: Final = "federated.learning.screen"
+"""Each update gets a score and a verdict."""
+
+SPAN_AGGREGATE: Final = "federated.learning.aggregate"
+"""The rule makes one value of the updates."""
+
+SPAN_PROTECT: Final = "federated.learning.protect"
+"""The privacy ledger is asked, and noise is drawn if it agrees."""
+
+SPAN_VALIDATE: Final = "federated.learning.validate"
+"""The validators measure how far the knowledge moved."""
+
+SPAN_RELEASE: Final = "federated.learning.release"
+"""The coordinator signs the release and writes it to the journal."""
+
+SPAN_APPLY: Final = "federated.learning.apply"
+"""Hosts verify the release and take it over."""
+
+SPAN_RECOVER: Final = "federated.learning.recover"
+"""A restarted actor reads its state back from the journal."""
+
+SPAN_MONITOR: Final = "federated.learning.monitor"
+"""A MAPE-K loop turns what happened into observations."""
+
+SPAN_ANALYZE: Final = "federated.learning.analyze"
+"""A MAPE-K loop turns observations and knowledge into symptoms."""
+
+SPAN_PLAN: Final = "federated.learning.plan"
+"""A MAPE-K loop turns symptoms into actions."""
+
+SPAN_EXECUTE: Final = "federated.learning.execute"
+"""A MAPE-K loop carries its actions out."""
+
+EVENT_LOCAL_TRAINING_STARTED: Final = "federated.learning.local_training_started"
+"""A host starts to train its agents."""
+
+EVENT_LOCAL_TRAINING_COMPLETED: Final = "federated.learning.local_training_completed"
+"""A host has trained its agents."""
+
+EVENT_GRADIENTS_COMPUTED: Final = "federated.learning.gradients_computed"
+"""The updates of a host are there."""
+
+EVENT_TRAINING_NOT_FINITE: Final = "federated.learning.training_not_finite"
+"""Local training gave a loss or an update that is not a number. Metrics drop such values, so this says it."""
+
+EVENT_BYZANTINE_DETECTED: Final = "federated.learning.byzantine_detected"
+"""Updates were judged to be lies and left out."""
+
+EVENT_CONVERGENCE_CHECKED: Final = "federated.learning.convergence_checked"
+"""The divergence between the old and the new model was measured."""
+
+EVENT_VALIDATORS_DISAGREED: Final = "federated.learning.validators_disagreed"
+"""Validators reported divergences or verdicts that do not agree."""
+
+EVENT_MODEL_SYNCHRONIZED: Final = "federated.learning.model_synchronized"
+"""Hosts took a release over."""
+
+EVENT_ROUND_OPENED: Final = "federated.learning.round_opened"
+"""A round was opened."""
+
+EVENT_ROUND_CLOSED: Final = "federated.learning.round_closed"
+"""A round stopped taking updates."""
+
+EVENT_ROUND_ABORTED: Final = "federated.learning.round_aborted"
+"""A round ended without a release."""
+
+EVENT_UPDATE_REFUSED: Final = "federated.learning.update_refused"
+"""The gate refused an update."""
+
+EVENT_EQUIVOCATION_PROVED: Final = "federated.learning.equivocation_proved"
+"""One agent signed two different updates for one round."""
+
+EVENT_AGENT_QUARANTINED: Final = "federated.learning.agent_quarantined"
+"""An agent's updates no longer count for now."""
+
+EVENT_AGENT_READMITTED: Final = "federated.learning.agent_readmitted"
+"""An agent's updates count again."""
+
+EVENT_RELEASE_PUBLISHED: Final = "federated.learning.release_published"
+"""A release was signed, written and published."""
+
+EVENT_RELEASE_ROLLED_BACK: Final = "federated.learning.release_rolled_back"
+"""An earlier release was made the current one."""
+
+EVENT_SYMPTOM_FOUND: Final = "federated.learning.symptom_found"
+"""The analysis of a MAPE-K loop found a symptom."""
+
+EVENT_ACTION_EXECUTED: Final = "federated.learning.action_executed"
+"""A MAPE-K loop carried an action out, or tried to."""
+
+EVENT_ACTOR_RESTARTED: Final = "federated.learning.actor_restarted"
+"""An actor came back and read its state from the journal."""
+
+METRIC_LOCAL_LOSS: Final = "federated.learning.local_loss"
+"""Mean training loss of a host's agents after local training."""
+
+METRIC_GLOBAL_LOSS: Final = "federated.learning.global_loss"
+"""Mean training loss over all agents whose updates counted."""
+
+METRIC_GRADIENT_TRANSMISSION_COUNT: Final = "federated.learning.gradient_transmission_count"
+"""Updates sent to the aggregator."""
+
+METRIC_BYZANTINE_DETECTION_COUNT: Final = "federated.learning.byzantine_detection_count"
+"""Updates judged to be lies and left out."""
+
+METRIC_CONVERGENCE_ROUNDS: Final = "federated.learning.convergence_rounds"
+"""Rounds that it took to converge."""
+
+METRIC_ROUND_DURATION: Final = "federated.learning.round_duration"
+"""Duration of a round."""
+
+METRIC_LOCAL_TRAINING_DURATION: Final = "federated.learning.local_training_duration"
+"""Duration of local training."""
+
+METRIC_AGGREGATION_DURATION: Final = "federated.learning.aggregation_duration"
+"""Duration of the aggregation."""
+
+METRIC_CONVERGENCE_DURATION: Final = "federated.learning.convergence_duration"
+"""Duration of the convergence check."""
+
+METRIC_DISTRIBUTION_DURATION: Final = "federated.learning.distribution_duration"
+"""Duration of the release's way to the hosts."""
+
+METRIC_PHASE_DURATION: Final = "federated.learning.phase_duration"
+"""Duration of a phase of the round or of a MAPE-K loop."""
+
+METRIC_JOURNAL_WRITE_DURATION: Final = "federated.learning.journal_write_duration"
+"""Duration of a write to the journal, until it is on disk."""
+
+METRIC_ROUNDS: Final = "federated.learning.rounds"
+"""Rounds ended."""
+
+METRIC_ROUNDS_ABORTED: Final = "federated.learning.rounds_aborted"
+"""Rounds ended without a release, by reason."""
+
+METRIC_UPDATES: Final = "federated.learning.updates"
+"""Updates judged."""
+
+METRIC_EQUIVOCATIONS: Final = "federated.learning.equivocations"
+"""Proofs that an agent signed two different updates for one round."""
+
+METRIC_TRANSMITTED: Final = "federated.learning.transmitted"
+"""Bytes of updates sent, encoded."""
+
+METRIC_QUORUM: Final = "federated.learning.quorum"
+"""Valid updates that the last round needed."""
+
+METRIC_FAULT_BOUND: Final = "federated.learning.fault_bound"
+"""Liars that the last round was built to bear."""
+
+METRIC_AGENTS_ENROLLED: Final = "federated.learning.agents_enrolled"
+"""Agents on the roster of the last round."""
+
+METRIC_AGENTS_ACTIVE: Final = "federated.learning.agents_active"
+"""Agents whose updates arrived in the last round."""
+
+METRIC_AGENTS_QUARANTINED: Final = "federated.learning.agents_quarantined"
+"""Agents in quarantine."""
+
+METRIC_KL_DIVERGENCE: Final = "federated.learning.kl_divergence"
+"""KL divergence between the last two releases."""
+
+METRIC_HETEROGENEITY: Final = "federated.learning.heterogeneity"
+"""Jensen-Shannon divergence of the agents' action distributions."""
+
+METRIC_ACCURACY: Final = "federated.learning.accuracy"
+"""Share of held-out cases that the current release gets right."""
+
+METRIC_DETECTION_PRECISION: Final = "federated.learning.detection_precision"
+"""Share of the flagged agents that do lie; in simulations only."""
+
+METRIC_DETECTION_RECALL: Final = "federated.learning.detection_recall"
+"""Share of the lying agents that were flagged; in simulations only."""
+
+METRIC_RELEASE_VERSION: Final = "federated.learning.release_version"
+"""Version of the current release."""
+
+METRIC_RELEASE_SIZE: Final = "federated.learning.release_size"
+"""Size of the current release's artefact."""
+
+METRIC_SYMPTOMS: Final = "federated.learning.symptoms"
+"""Symptoms that MAPE-K loops found."""
+
+METRIC_ACTIONS: Final = "federated.learning.actions"
+"""Actions that MAPE-K loops carried out."""
+
+METRIC_ACTOR_RESTARTS: Final = "federated.learning.actor_restarts"
+"""Actors that came back after they had died."""
+
+METRIC_TELEMETRY_DROPPED: Final = "federated.learning.telemetry_dropped"
+"""Spans and events that were not delivered."""
+
+
+class ActorKind(StrEnum):
+    """Values of `ATTR_ACTOR_KIND`: what kind of actor speaks."""
+
+    AGENT = "agent"
+    """An agent that learns and acts."""
+
+    HOST = "host"
+    """An actor that many agents live in."""
+
+    COORDINATOR = "coordinator"
+    """The actor that opens rounds and publishes releases."""
+
+    AGGREGATOR = "aggregator"
+    """The actor that gates and aggregates updates."""
+
+    VALIDATOR = "validator"
+    """An actor that measures convergence."""
+
+    GATEWAY = "gateway"
+    """A door for people and agents outside of the cluster."""
+
+
+class Workload(StrEnum):
+    """Values of `ATTR_WORKLOAD`: what kind of knowledge the round is about."""
+
+    GRADIENTS = "gradients"
+    """Changes to the weights of a policy."""
+
+    PATTERNS = "patterns"
+    """Weights of tool and team patterns."""
+
+    EXPERIENCES = "experiences"
+    """Semantic experiences."""
+
+    ADAPTERS = "adapters"
+    """Low-rank adapters."""
+
+    BELIEFS = "beliefs"
+    """An agreed belief."""
+
+
+class Phase(StrEnum):
+    """Values of `ATTR_PHASE`: phase of the round, or of a MAPE-K loop."""
+
+    OPEN = "open"
+    """The coordinator opens the round."""
+
+    LEARN = "learn"
+    """Hosts run the local learners of their agents."""
+
+    COMMIT = "commit"
+    """Agents send the hashes of their updates."""
+
+    SUBMIT = "submit"
+    """Signed updates travel to the aggregator."""
+
+    GATE = "gate"
+    """Each update is checked before any arithmetic."""
+
+    CLOSE = "close"
+    """The round stops taking updates."""
+
+    SCREEN = "screen"
+    """Each update gets a score and a verdict."""
+
+    AGGREGATE = "aggregate"
+    """The rule makes one value of the updates."""
+
+    PROTECT = "protect"
+    """The privacy ledger is asked and noise is drawn."""
+
+    VALIDATE = "validate"
+    """Validators measure convergence."""
+
+    RELEASE = "release"
+    """The new release is signed and written."""
+
+    APPLY = "apply"
+    """Hosts verify the release and take it over."""
+
+    MONITOR = "monitor"
+    """What happened becomes observations."""
+
+    ANALYZE = "analyze"
+    """Observations become symptoms."""
+
+    PLAN = "plan"
+    """Symptoms become actions."""
+
+    EXECUTE = "execute"
+    """Actions are carried out."""
+
+
+class Outcome(StrEnum):
+    """Values of `ATTR_OUTCOME`: how it ended."""
+
+    SUCCESS = "success"
+    """It did what it was asked to do."""
+
+    FAILURE = "failure"
+    """It was tried and went wrong."""
+
+    REFUSED = "refused"
+    """It was not tried, because a bound forbade it."""
+
+
+class GradientByzantine(StrEnum):
+    """Values of `ATTR_GRADIENT_BYZANTINE`: what the update turned out to be."""
+
+    CLEAN = "clean"
+    """Taken as honest."""
+
+    POISONED = "poisoned"
+    """Known to be a lie, as in a simulation."""
+
+    DETECTED_AND_REJECTED = "detected_and_rejected"
+    """Judged to be a lie and left out."""
+
+
+class Verdict(StrEnum):
+    """Values of `ATTR_VERDICT`: what became of an update."""
+
+    ACCEPTED = "accepted"
+    """It counted in full."""
+
+    CLIPPED = "clipped"
+    """It counted after it was cut to a bound."""
+
+    REJECTED = "rejected"
+    """It did not count."""
+
+    LATE = "late"
+    """It came after the round had closed."""
+
+
+class ConvergenceStatus(StrEnum):
+    """Values of `ATTR_CONVERGENCE_STATUS`: where the run stands."""
+
+    TRAINING = "training"
+    """Still moving."""
+
+    CONVERGED = "converged"
+    """The divergence stayed below the threshold."""
+
+    STALLED = "stalled"
+    """Above the threshold and no longer falling."""
+
+    OSCILLATING = "oscillating"
+    """Moving to and fro."""
+
+    DIVERGING = "diverging"
+    """The divergence grows."""
+
+
+class ConvergenceMeasure(StrEnum):
+    """Values of `ATTR_CONVERGENCE_MEASURE`: which divergence the number is."""
+
+    POLICY = "policy"
+    """KL of the action distributions on probe states."""
+
+    PARAMETERS = "parameters"
+    """KL of Gaussians over the parameters."""
+
+
+class JournalOperation(StrEnum):
+    """Values of `ATTR_JOURNAL_OPERATION`: what was written to the journal."""
+
+    OPEN = "open"
+    """A round was opened."""
+
+    UPDATE = "update"
+    """Updates were taken in."""
+
+    VERDICT = "verdict"
+    """Verdicts were given."""
+
+    RELEASE = "release"
+    """A release was made."""
+
+    ABORT = "abort"
+    """A round ended without a release."""
+
+    STATE = "state"
+    """Trust and other state between rounds."""
+
+
+class Signal(StrEnum):
+    """Values of `ATTR_SIGNAL`: kind of telemetry."""
+
+    SPANS = "spans"
+    """Spans."""
+
+    EVENTS = "events"
+    """Events, which are log records."""
+
+ATTRIBUTES: Final[Mapping[str, AttributeSpec]] = MappingProxyType(
+    {
+        ATTR_RUN_ID: AttributeSpec(
+            key=ATTR_RUN_ID,
+            type="string",
+            bounded=False,
+        ),
+        ATTR_ROUND: AttributeSpec(
+            key=ATTR_ROUND,
+            type="int",
+            bounded=False,
+        ),
+        ATTR_AGENT_ID: AttributeSpec(
+            key=ATTR_AGENT_ID,
+            type="string",
+            bounded=False,
+        ),
+        ATTR_HOST_ID: AttributeSpec(
+            key=ATTR_HOST_ID,
+            type="string",
+            bounded=False,
+        ),
+        ATTR_ACTOR_KIND: AttributeSpec(
+            key=ATTR_ACTOR_KIND,
+            type="string",
+            values=tuple(ActorKind),
+        ),
+        ATTR_WORKLOAD: AttributeSpec(
+            key=ATTR_WORKLOAD,
+            type="string",
+            values=tuple(Workload),
+        ),
+        ATTR_PHASE: AttributeSpec(
+            key=ATTR_PHASE,
+            type="string",
+            values=tuple(Phase),
+        ),
+        ATTR_RULE: AttributeSpec(
+            key=ATTR_RULE,
+            type="string",
+        ),
+        ATTR_OUTCOME: AttributeSpec(
+            key=ATTR_OUTCOME,
+            type="string",
+            values=tuple(Outcome),
+        ),
+        ATTR_AGENTS_COUNT: AttributeSpec(
+            key=ATTR_AGENTS_COUNT,
+            type="int",
+        ),
+        ATTR_AGENTS_REPLIED: AttributeSpec(
+            key=ATTR_AGENTS_REPLIED,
+            type="int",
+        ),
+        ATTR_HOSTS_COUNT: AttributeSpec(
+            key=ATTR_HOSTS_COUNT,
+            type="int",
+        ),
+        ATTR_FAULT_BOUND: AttributeSpec(
+            key=ATTR_FAULT_BOUND,
+            type="int",
+        ),
+        ATTR_QUORUM: AttributeSpec(
+            key=ATTR_QUORUM,
+            type="int",
+        ),
+        ATTR_DEADLINE: AttributeSpec(
+            key=ATTR_DEADLINE,
+            type="double",
+        ),
+        ATTR_DURATION: AttributeSpec(
+            key=ATTR_DURATION,
+            type="double",
+        ),
+        ATTR_ABORT_REASON: AttributeSpec(
+            key=ATTR_ABORT_REASON,
+            type="string",
+        ),
+        ATTR_PAYLOAD_SIZE: AttributeSpec(
+            key=ATTR_PAYLOAD_SIZE,
+            type="int",
+        ),
+        ATTR_CODEC: AttributeSpec(
+            key=ATTR_CODEC,
+            type="string",
+        ),
+        ATTR_BATCH_SIZE: AttributeSpec(
+            key=ATTR_BATCH_SIZE,
+            type="int",
+        ),
+        ATTR_NUM_EPOCHS: AttributeSpec(
+            key=ATTR_NUM_EPOCHS,
+            type="int",
+        ),
+        ATTR_LOSS: AttributeSpec(
+            key=ATTR_LOSS,
+            type="double",
+        ),
+        ATTR_GRADIENT_DIMENSION: AttributeSpec(
+            key=ATTR_GRADIENT_DIMENSION,
+            type="int",
+        ),
+        ATTR_GRADIENT_NORM: AttributeSpec(
+            key=ATTR_GRADIENT_NORM,
+            type="double",
+        ),
+        ATTR_HETEROGENEITY: AttributeSpec(
+            key=ATTR_HETEROGENEITY,
+            type="double",
+        ),
+        ATTR_LEARNING_RATE_SCALE: AttributeSpec(
+            key=ATTR_LEARNING_RATE_SCALE,
+            type="double",
+        ),
+        ATTR_GRADIENT_BYZANTINE: AttributeSpec(
+            key=ATTR_GRADIENT_BYZANTINE,
+            type="string",
+            values=tuple(GradientByzantine),
+        ),
+        ATTR_VERDICT: AttributeSpec(
+            key=ATTR_VERDICT,
+            type="string",
+            values=tuple(Verdict),
+        ),
+        ATTR_REFUSAL_CODE: AttributeSpec(
+            key=ATTR_REFUSAL_CODE,
+            type="string",
+        ),
+        ATTR_SCORE: AttributeSpec(
+            key=ATTR_SCORE,
+            type="double",
+        ),
+        ATTR_THRESHOLD: AttributeSpec(
+            key=ATTR_THRESHOLD,
+            type="double",
+        ),
+        ATTR_BYZANTINE_AGENT_IDS: AttributeSpec(
+            key=ATTR_BYZANTINE_AGENT_IDS,
+            type="string[]",
+            bounded=False,
+        ),
+        ATTR_BYZANTINE_COUNT: AttributeSpec(
+            key=ATTR_BYZANTINE_COUNT,
+            type="int",
+        ),
+        ATTR_DETECTION_METHOD: AttributeSpec(
+            key=ATTR_DETECTION_METHOD,
+            type="string",
+        ),
+        ATTR_UPDATES_ACCEPTED: AttributeSpec(
+            key=ATTR_UPDATES_ACCEPTED,
+            type="int",
+        ),
+        ATTR_UPDATES_REFUSED: AttributeSpec(
+            key=ATTR_UPDATES_REFUSED,
+            type="int",
+        ),
+        ATTR_UPDATES_LATE: AttributeSpec(
+            key=ATTR_UPDATES_LATE,
+            type="int",
+        ),
+        ATTR_REPUTATION: AttributeSpec(
+            key=ATTR_REPUTATION,
+            type="double",
+        ),
+        ATTR_FLAGS_IN_A_ROW: AttributeSpec(
+            key=ATTR_FLAGS_IN_A_ROW,
+            type="int",
+        ),
+        ATTR_FIRST_DIGEST: AttributeSpec(
+            key=ATTR_FIRST_DIGEST,
+            type="string",
+            bounded=False,
+        ),
+        ATTR_SECOND_DIGEST: AttributeSpec(
+            key=ATTR_SECOND_DIGEST,
+            type="string",
+            bounded=False,
+        ),
+        ATTR_ATTACK: AttributeSpec(
+            key=ATTR_ATTACK,
+            type="string",
+        ),
+        ATTR_DETECTION_PRECISION: AttributeSpec(
+            key=ATTR_DETECTION_PRECISION,
+            type="double",
+        ),
+        ATTR_DETECTION_RECALL: AttributeSpec(
+            key=ATTR_DETECTION_RECALL,
+            type="double",
+        ),
+        ATTR_CONVERGENCE_KL_DIVERGENCE: AttributeSpec(
+            key=ATTR_CONVERGENCE_KL_DIVERGENCE,
+            type="double",
+        ),
+        ATTR_CONVERGENCE_STATUS: AttributeSpec(
+            key=ATTR_CONVERGENCE_STATUS,
+            type="string",
+            values=tuple(ConvergenceStatus),
+        ),
+        ATTR_CONVERGENCE_MEASURE: AttributeSpec(
+            key=ATTR_CONVERGENCE_MEASURE,
+            type="string",
+            values=tuple(ConvergenceMeasure),
+        ),
+        ATTR_CONVERGENCE_ROUNDS_REMAINING: AttributeSpec(
+            key=ATTR_CONVERGENCE_ROUNDS_REMAINING,
+            type="int",
+        ),
+        ATTR_CONVERGENCE_KL_SPREAD: AttributeSpec(
+            key=ATTR_CONVERGENCE_KL_SPREAD,
+            type="double",
+        ),
+        ATTR_VALIDATORS_COUNT: AttributeSpec(
+            key=ATTR_VALIDATORS_COUNT,
+            type="int",
+        ),
+        ATTR_ACCURACY: AttributeSpec(
+            key=ATTR_ACCURACY,
+            type="double",
+        ),
+        ATTR_RELEASE_VERSION: AttributeSpec(
+            key=ATTR_RELEASE_VERSION,
+            type="int",
+            bounded=False,
+        ),
+        ATTR_RELEASE_DIGEST: AttributeSpec(
+            key=ATTR_RELEASE_DIGEST,
+            type="string",
+            bounded=False,
+        ),
+        ATTR_RELEASE_PARENT_VERSION: AttributeSpec(
+            key=ATTR_RELEASE_PARENT_VERSION,
+            type="int",
+            bounded=False,
+        ),
+        ATTR_MODEL_SIZE_BYTES: AttributeSpec(
+            key=ATTR_MODEL_SIZE_BYTES,
+            type="int",
+        ),
+        ATTR_AGENTS_SYNCHRONIZED: AttributeSpec(
+            key=ATTR_AGENTS_SYNCHRONIZED,
+            type="int",
+        ),
+        ATTR_JOURNAL_OPERATION: AttributeSpec(
+            key=ATTR_JOURNAL_OPERATION,
+            type="string",
+            values=tuple(JournalOperation),
+        ),
+        ATTR_SYMPTOM: AttributeSpec(
+            key=ATTR_SYMPTOM,
+            type="string",
+        ),
+        ATTR_SEVERITY: AttributeSpec(
+            key=ATTR_SEVERITY,
+            type="double",
+        ),
+        ATTR_ACTION: AttributeSpec(
+            key=ATTR_ACTION,
+            type="string",
+        ),
+        ATTR_OBSERVATIONS_COUNT: AttributeSpec(
+            key=ATTR_OBSERVATIONS_COUNT,
+            type="int",
+        ),
+        ATTR_SYMPTOMS_COUNT: AttributeSpec(
+            key=ATTR_SYMPTOMS_COUNT,
+            type="int",
+        ),
+        ATTR_ACTIONS_COUNT: AttributeSpec(
+            key=ATTR_ACTIONS_COUNT,
+            type="int",
+        ),
+        ATTR_DETAIL: AttributeSpec(
+            key=ATTR_DETAIL,
+            type="string",
+            bounded=False,
+        ),
+        ATTR_SIGNAL: AttributeSpec(
+            key=ATTR_SIGNAL,
+            type="string",
+            values=tuple(Signal),
+        ),
+        ATTR_ERROR_TYPE: AttributeSpec(
+            key=ATTR_ERROR_TYPE,
+            type="string",
+        ),
+        ATTR_SERVICE_NAME: AttributeSpec(
+            key=ATTR_SERVICE_NAME,
+            type="string",
+        ),
+        ATTR_SERVICE_NAMESPACE: AttributeSpec(
+            key=ATTR_SERVICE_NAMESPACE,
+            type="string",
+        ),
+        ATTR_SERVICE_INSTANCE_ID: AttributeSpec(
+            key=ATTR_SERVICE_INSTANCE_ID,
+            type="string",
+        ),
+        ATTR_SERVICE_VERSION: AttributeSpec(
+            key=ATTR_SERVICE_VERSION,
+            type="string",
+        ),
+        ATTR_DEPLOYMENT_ENVIRONMENT_NAME: AttributeSpec(
+            key=ATTR_DEPLOYMENT_ENVIRONMENT_NAME,
+            type="string",
+        ),
+        ATTR_TELEMETRY_SDK_LANGUAGE: AttributeSpec(
+            key=ATTR_TELEMETRY_SDK_LANGUAGE,
+            type="string",
+        ),
+        ATTR_TELEMETRY_SDK_NAME: AttributeSpec(
+            key=ATTR_TELEMETRY_SDK_NAME,
+            type="string",
+        ),
+        ATTR_TELEMETRY_SDK_VERSION: AttributeSpec(
+            key=ATTR_TELEMETRY_SDK_VERSION,
+            type="string",
+        ),
+    }
+)
+
+SPANS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
+    {
+        SPAN_ROUND: SignalSpec(
+            name=SPAN_ROUND,
+            description="One round, from its opening to the release or the reason why there is none.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_RUN_ID, ATTR_RULE, ATTR_AGENTS_COUNT, ATTR_FAULT_BOUND, ATTR_QUORUM, ATTR_DEADLINE, ATTR_AGENTS_REPLIED, ATTR_UPDATES_ACCEPTED, ATTR_UPDATES_REFUSED, ATTR_UPDATES_LATE, ATTR_BYZANTINE_COUNT, ATTR_OUTCOME, ATTR_ABORT_REASON, ATTR_RELEASE_VERSION, ATTR_CONVERGENCE_KL_DIVERGENCE, ATTR_CONVERGENCE_STATUS, ATTR_ATTACK, ATTR_CODEC, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_OPEN: SignalSpec(
+            name=SPAN_OPEN,
+            description="The coordinator draws the roster and the bounds of the round.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_AGENTS_COUNT, ATTR_FAULT_BOUND, ATTR_QUORUM, ATTR_DEADLINE, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_LOCAL_TRAINING: SignalSpec(
+            name=SPAN_LOCAL_TRAINING,
+            description="All hosts run their agents' local learners; ends with the last host or the deadline.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_HOSTS_COUNT, ATTR_AGENTS_COUNT, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_HOST_LEARNING: SignalSpec(
+            name=SPAN_HOST_LEARNING,
+            description="One host trains all of its agents in one batched step and signs what they learned.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_HOST_ID}),
+            optional=frozenset({ATTR_AGENTS_COUNT, ATTR_BATCH_SIZE, ATTR_NUM_EPOCHS, ATTR_LOSS, ATTR_GRADIENT_DIMENSION, ATTR_GRADIENT_NORM, ATTR_HETEROGENEITY, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_AGENT_TRAINING: SignalSpec(
+            name=SPAN_AGENT_TRAINING,
+            description="One agent's share of its host's training.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_AGENT_ID}),
+            optional=frozenset({ATTR_HOST_ID, ATTR_LOSS, ATTR_GRADIENT_NORM, ATTR_GRADIENT_DIMENSION, ATTR_GRADIENT_BYZANTINE, ATTR_BATCH_SIZE, ATTR_NUM_EPOCHS, ATTR_ATTACK, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_COMMIT: SignalSpec(
+            name=SPAN_COMMIT,
+            description="Agents send the hashes of their updates before anybody may see the updates.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_HOST_ID, ATTR_AGENTS_COUNT, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_SUBMIT: SignalSpec(
+            name=SPAN_SUBMIT,
+            description="Signed updates travel from a host to the aggregator.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_HOST_ID, ATTR_AGENTS_COUNT, ATTR_PAYLOAD_SIZE, ATTR_CODEC, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_GATE: SignalSpec(
+            name=SPAN_GATE,
+            description="The aggregator checks each update before any arithmetic.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_AGENTS_COUNT, ATTR_HOST_ID, ATTR_UPDATES_ACCEPTED, ATTR_UPDATES_REFUSED, ATTR_UPDATES_LATE, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_CLOSE: SignalSpec(
+            name=SPAN_CLOSE,
+            description="The aggregator stops taking updates.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_AGENTS_REPLIED, ATTR_QUORUM, ATTR_UPDATES_LATE, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_SCREEN: SignalSpec(
+            name=SPAN_SCREEN,
+            description="Each update gets a score and a verdict.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_AGENTS_REPLIED, ATTR_DETECTION_METHOD, ATTR_THRESHOLD, ATTR_BYZANTINE_COUNT, ATTR_DETECTION_PRECISION, ATTR_DETECTION_RECALL, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_AGGREGATE: SignalSpec(
+            name=SPAN_AGGREGATE,
+            description="The rule makes one value of the updates.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_RULE}),
+            optional=frozenset({ATTR_AGENTS_REPLIED, ATTR_FAULT_BOUND, ATTR_GRADIENT_DIMENSION, ATTR_GRADIENT_NORM, ATTR_BYZANTINE_COUNT, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_PROTECT: SignalSpec(
+            name=SPAN_PROTECT,
+            description="The privacy ledger is asked, and noise is drawn if it agrees.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_OUTCOME, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_VALIDATE: SignalSpec(
+            name=SPAN_VALIDATE,
+            description="The validators measure how far the knowledge moved.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_VALIDATORS_COUNT, ATTR_THRESHOLD, ATTR_CONVERGENCE_KL_DIVERGENCE, ATTR_CONVERGENCE_STATUS, ATTR_CONVERGENCE_MEASURE, ATTR_CONVERGENCE_KL_SPREAD, ATTR_ACCURACY, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_RELEASE: SignalSpec(
+            name=SPAN_RELEASE,
+            description="The coordinator signs the release and writes it to the journal.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_RELEASE_VERSION}),
+            optional=frozenset({ATTR_RELEASE_DIGEST, ATTR_RELEASE_PARENT_VERSION, ATTR_MODEL_SIZE_BYTES, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_APPLY: SignalSpec(
+            name=SPAN_APPLY,
+            description="Hosts verify the release and take it over.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_RELEASE_VERSION}),
+            optional=frozenset({ATTR_RELEASE_DIGEST, ATTR_HOST_ID, ATTR_AGENTS_SYNCHRONIZED, ATTR_MODEL_SIZE_BYTES, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_RECOVER: SignalSpec(
+            name=SPAN_RECOVER,
+            description="A restarted actor reads its state back from the journal.",
+            required=frozenset({ATTR_ACTOR_KIND}),
+            optional=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_RUN_ID, ATTR_RELEASE_VERSION, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_MONITOR: SignalSpec(
+            name=SPAN_MONITOR,
+            description="A MAPE-K loop turns what happened into observations.",
+            required=frozenset({ATTR_ACTOR_KIND}),
+            optional=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_AGENT_ID, ATTR_HOST_ID, ATTR_OBSERVATIONS_COUNT, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_ANALYZE: SignalSpec(
+            name=SPAN_ANALYZE,
+            description="A MAPE-K loop turns observations and knowledge into symptoms.",
+            required=frozenset({ATTR_ACTOR_KIND}),
+            optional=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_AGENT_ID, ATTR_HOST_ID, ATTR_OBSERVATIONS_COUNT, ATTR_SYMPTOMS_COUNT, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_PLAN: SignalSpec(
+            name=SPAN_PLAN,
+            description="A MAPE-K loop turns symptoms into actions.",
+            required=frozenset({ATTR_ACTOR_KIND}),
+            optional=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_AGENT_ID, ATTR_HOST_ID, ATTR_SYMPTOMS_COUNT, ATTR_ACTIONS_COUNT, ATTR_ERROR_TYPE}),
+        ),
+        SPAN_EXECUTE: SignalSpec(
+            name=SPAN_EXECUTE,
+            description="A MAPE-K loop carries its actions out.",
+            required=frozenset({ATTR_ACTOR_KIND}),
+            optional=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_AGENT_ID, ATTR_HOST_ID, ATTR_ACTIONS_COUNT, ATTR_ERROR_TYPE}),
+        ),
+    }
+)
+
+EVENTS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
+    {
+        EVENT_LOCAL_TRAINING_STARTED: SignalSpec(
+            name=EVENT_LOCAL_TRAINING_STARTED,
+            description="A host starts to train its agents.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_BATCH_SIZE, ATTR_NUM_EPOCHS}),
+            optional=frozenset({ATTR_HOST_ID, ATTR_AGENTS_COUNT}),
+        ),
+        EVENT_LOCAL_TRAINING_COMPLETED: SignalSpec(
+            name=EVENT_LOCAL_TRAINING_COMPLETED,
+            description="A host has trained its agents.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_LOSS, ATTR_DURATION}),
+            optional=frozenset({ATTR_HOST_ID, ATTR_AGENTS_COUNT}),
+        ),
+        EVENT_GRADIENTS_COMPUTED: SignalSpec(
+            name=EVENT_GRADIENTS_COMPUTED,
+            description="The updates of a host are there.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_GRADIENT_DIMENSION, ATTR_GRADIENT_NORM}),
+            optional=frozenset({ATTR_HOST_ID}),
+        ),
+        EVENT_TRAINING_NOT_FINITE: SignalSpec(
+            name=EVENT_TRAINING_NOT_FINITE,
+            description="Local training gave a loss or an update that is not a number. Metrics drop such values, so this says it.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_AGENT_ID}),
+            optional=frozenset({ATTR_HOST_ID}),
+        ),
+        EVENT_BYZANTINE_DETECTED: SignalSpec(
+            name=EVENT_BYZANTINE_DETECTED,
+            description="Updates were judged to be lies and left out.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_BYZANTINE_AGENT_IDS, ATTR_BYZANTINE_COUNT, ATTR_DETECTION_METHOD}),
+            optional=frozenset({ATTR_THRESHOLD}),
+        ),
+        EVENT_CONVERGENCE_CHECKED: SignalSpec(
+            name=EVENT_CONVERGENCE_CHECKED,
+            description="The divergence between the old and the new model was measured.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_CONVERGENCE_KL_DIVERGENCE, ATTR_CONVERGENCE_STATUS, ATTR_THRESHOLD}),
+            optional=frozenset({ATTR_CONVERGENCE_MEASURE, ATTR_CONVERGENCE_ROUNDS_REMAINING, ATTR_ACCURACY}),
+        ),
+        EVENT_VALIDATORS_DISAGREED: SignalSpec(
+            name=EVENT_VALIDATORS_DISAGREED,
+            description="Validators reported divergences or verdicts that do not agree.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_VALIDATORS_COUNT, ATTR_CONVERGENCE_KL_SPREAD}),
+            optional=frozenset({ATTR_DETAIL}),
+        ),
+        EVENT_MODEL_SYNCHRONIZED: SignalSpec(
+            name=EVENT_MODEL_SYNCHRONIZED,
+            description="Hosts took a release over.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_RELEASE_VERSION, ATTR_MODEL_SIZE_BYTES, ATTR_AGENTS_SYNCHRONIZED}),
+            optional=frozenset({ATTR_ROUND}),
+        ),
+        EVENT_ROUND_OPENED: SignalSpec(
+            name=EVENT_ROUND_OPENED,
+            description="A round was opened.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_AGENTS_COUNT, ATTR_FAULT_BOUND, ATTR_QUORUM}),
+            optional=frozenset({ATTR_RUN_ID, ATTR_DEADLINE, ATTR_RULE}),
+        ),
+        EVENT_ROUND_CLOSED: SignalSpec(
+            name=EVENT_ROUND_CLOSED,
+            description="A round stopped taking updates.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_AGENTS_REPLIED, ATTR_QUORUM}),
+            optional=frozenset({ATTR_UPDATES_ACCEPTED, ATTR_UPDATES_REFUSED, ATTR_UPDATES_LATE}),
+        ),
+        EVENT_ROUND_ABORTED: SignalSpec(
+            name=EVENT_ROUND_ABORTED,
+            description="A round ended without a release.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_ABORT_REASON}),
+            optional=frozenset({ATTR_DETAIL, ATTR_AGENTS_REPLIED, ATTR_QUORUM}),
+        ),
+        EVENT_UPDATE_REFUSED: SignalSpec(
+            name=EVENT_UPDATE_REFUSED,
+            description="The gate refused an update.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_AGENT_ID, ATTR_REFUSAL_CODE}),
+            optional=frozenset({ATTR_HOST_ID, ATTR_SCORE, ATTR_THRESHOLD}),
+        ),
+        EVENT_EQUIVOCATION_PROVED: SignalSpec(
+            name=EVENT_EQUIVOCATION_PROVED,
+            description="One agent signed two different updates for one round.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_AGENT_ID, ATTR_FIRST_DIGEST, ATTR_SECOND_DIGEST}),
+            optional=frozenset(),
+        ),
+        EVENT_AGENT_QUARANTINED: SignalSpec(
+            name=EVENT_AGENT_QUARANTINED,
+            description="An agent's updates no longer count for now.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_AGENT_ID}),
+            optional=frozenset({ATTR_FLAGS_IN_A_ROW, ATTR_REPUTATION}),
+        ),
+        EVENT_AGENT_READMITTED: SignalSpec(
+            name=EVENT_AGENT_READMITTED,
+            description="An agent's updates count again.",
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_AGENT_ID}),
+            optional=frozenset({ATTR_REPUTATION}),
+        ),
+        EVENT_RELEASE_PUBLISHED: SignalSpec(
+            name=EVENT_RELEASE_PUBLISHED,
+            description="A release was signed, written and published.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_RELEASE_VERSION, ATTR_RELEASE_DIGEST}),
+            optional=frozenset({ATTR_ROUND, ATTR_RELEASE_PARENT_VERSION, ATTR_MODEL_SIZE_BYTES}),
+        ),
+        EVENT_RELEASE_ROLLED_BACK: SignalSpec(
+            name=EVENT_RELEASE_ROLLED_BACK,
+            description="An earlier release was made the current one.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_RELEASE_VERSION, ATTR_RELEASE_PARENT_VERSION}),
+            optional=frozenset({ATTR_RELEASE_DIGEST, ATTR_DETAIL}),
+        ),
+        EVENT_SYMPTOM_FOUND: SignalSpec(
+            name=EVENT_SYMPTOM_FOUND,
+            description="The analysis of a MAPE-K loop found a symptom.",
+            required=frozenset({ATTR_ACTOR_KIND, ATTR_SYMPTOM}),
+            optional=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_AGENT_ID, ATTR_HOST_ID, ATTR_SEVERITY, ATTR_DETAIL}),
+        ),
+        EVENT_ACTION_EXECUTED: SignalSpec(
+            name=EVENT_ACTION_EXECUTED,
+            description="A MAPE-K loop carried an action out, or tried to.",
+            required=frozenset({ATTR_ACTOR_KIND, ATTR_ACTION, ATTR_OUTCOME}),
+            optional=frozenset({ATTR_SYMPTOM, ATTR_ROUND, ATTR_WORKLOAD, ATTR_AGENT_ID, ATTR_HOST_ID, ATTR_DETAIL, ATTR_ERROR_TYPE}),
+        ),
+        EVENT_ACTOR_RESTARTED: SignalSpec(
+            name=EVENT_ACTOR_RESTARTED,
+            description="An actor came back and read its state from the journal.",
+            required=frozenset({ATTR_ACTOR_KIND}),
+            optional=frozenset({ATTR_ROUND, ATTR_HOST_ID, ATTR_DETAIL}),
+        ),
+    }
+)
+
+METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
+    {
+        METRIC_LOCAL_LOSS: MetricSpec(
+            name=METRIC_LOCAL_LOSS,
+            description="Mean training loss of a host's agents after local training.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{loss}",
+        ),
+        METRIC_GLOBAL_LOSS: MetricSpec(
+            name=METRIC_GLOBAL_LOSS,
+            description="Mean training loss over all agents whose updates counted.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{loss}",
+        ),
+        METRIC_GRADIENT_TRANSMISSION_COUNT: MetricSpec(
+            name=METRIC_GRADIENT_TRANSMISSION_COUNT,
+            description="Updates sent to the aggregator.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{gradient}",
+        ),
+        METRIC_BYZANTINE_DETECTION_COUNT: MetricSpec(
+            name=METRIC_BYZANTINE_DETECTION_COUNT,
+            description="Updates judged to be lies and left out.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_DETECTION_METHOD}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{gradient}",
+        ),
+        METRIC_CONVERGENCE_ROUNDS: MetricSpec(
+            name=METRIC_CONVERGENCE_ROUNDS,
+            description="Rounds that it took to converge.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{round}",
+        ),
+        METRIC_ROUND_DURATION: MetricSpec(
+            name=METRIC_ROUND_DURATION,
+            description="Duration of a round.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_OUTCOME}),
+            optional=frozenset(),
+            instrument="histogram",
+            unit="s",
+            buckets=(0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
+        ),
+        METRIC_LOCAL_TRAINING_DURATION: MetricSpec(
+            name=METRIC_LOCAL_TRAINING_DURATION,
+            description="Duration of local training.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_ACTOR_KIND}),
+            optional=frozenset(),
+            instrument="histogram",
+            unit="s",
+            buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+        ),
+        METRIC_AGGREGATION_DURATION: MetricSpec(
+            name=METRIC_AGGREGATION_DURATION,
+            description="Duration of the aggregation.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_ACTOR_KIND}),
+            optional=frozenset(),
+            instrument="histogram",
+            unit="s",
+            buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+        ),
+        METRIC_CONVERGENCE_DURATION: MetricSpec(
+            name=METRIC_CONVERGENCE_DURATION,
+            description="Duration of the convergence check.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_ACTOR_KIND}),
+            optional=frozenset(),
+            instrument="histogram",
+            unit="s",
+            buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+        ),
+        METRIC_DISTRIBUTION_DURATION: MetricSpec(
+            name=METRIC_DISTRIBUTION_DURATION,
+            description="Duration of the release's way to the hosts.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_ACTOR_KIND}),
+            optional=frozenset(),
+            instrument="histogram",
+            unit="s",
+            buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+        ),
+        METRIC_PHASE_DURATION: MetricSpec(
+            name=METRIC_PHASE_DURATION,
+            description="Duration of a phase of the round or of a MAPE-K loop.",
+            required=frozenset({ATTR_PHASE, ATTR_ACTOR_KIND}),
+            optional=frozenset({ATTR_WORKLOAD}),
+            instrument="histogram",
+            unit="s",
+            buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+        ),
+        METRIC_JOURNAL_WRITE_DURATION: MetricSpec(
+            name=METRIC_JOURNAL_WRITE_DURATION,
+            description="Duration of a write to the journal, until it is on disk.",
+            required=frozenset({ATTR_JOURNAL_OPERATION}),
+            optional=frozenset(),
+            instrument="histogram",
+            unit="s",
+            buckets=(5e-05, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0),
+        ),
+        METRIC_ROUNDS: MetricSpec(
+            name=METRIC_ROUNDS,
+            description="Rounds ended.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_OUTCOME}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{round}",
+        ),
+        METRIC_ROUNDS_ABORTED: MetricSpec(
+            name=METRIC_ROUNDS_ABORTED,
+            description="Rounds ended without a release, by reason.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_ABORT_REASON}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{round}",
+        ),
+        METRIC_UPDATES: MetricSpec(
+            name=METRIC_UPDATES,
+            description="Updates judged.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_VERDICT}),
+            optional=frozenset({ATTR_REFUSAL_CODE}),
+            instrument="counter",
+            unit="{update}",
+        ),
+        METRIC_EQUIVOCATIONS: MetricSpec(
+            name=METRIC_EQUIVOCATIONS,
+            description="Proofs that an agent signed two different updates for one round.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{proof}",
+        ),
+        METRIC_TRANSMITTED: MetricSpec(
+            name=METRIC_TRANSMITTED,
+            description="Bytes of updates sent, encoded.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="By",
+        ),
+        METRIC_QUORUM: MetricSpec(
+            name=METRIC_QUORUM,
+            description="Valid updates that the last round needed.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{update}",
+        ),
+        METRIC_FAULT_BOUND: MetricSpec(
+            name=METRIC_FAULT_BOUND,
+            description="Liars that the last round was built to bear.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{agent}",
+        ),
+        METRIC_AGENTS_ENROLLED: MetricSpec(
+            name=METRIC_AGENTS_ENROLLED,
+            description="Agents on the roster of the last round.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{agent}",
+        ),
+        METRIC_AGENTS_ACTIVE: MetricSpec(
+            name=METRIC_AGENTS_ACTIVE,
+            description="Agents whose updates arrived in the last round.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{agent}",
+        ),
+        METRIC_AGENTS_QUARANTINED: MetricSpec(
+            name=METRIC_AGENTS_QUARANTINED,
+            description="Agents in quarantine.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{agent}",
+        ),
+        METRIC_KL_DIVERGENCE: MetricSpec(
+            name=METRIC_KL_DIVERGENCE,
+            description="KL divergence between the last two releases.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_CONVERGENCE_MEASURE}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{nat}",
+        ),
+        METRIC_HETEROGENEITY: MetricSpec(
+            name=METRIC_HETEROGENEITY,
+            description="Jensen-Shannon divergence of the agents' action distributions.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{nat}",
+        ),
+        METRIC_ACCURACY: MetricSpec(
+            name=METRIC_ACCURACY,
+            description="Share of held-out cases that the current release gets right.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{fraction}",
+        ),
+        METRIC_DETECTION_PRECISION: MetricSpec(
+            name=METRIC_DETECTION_PRECISION,
+            description="Share of the flagged agents that do lie; in simulations only.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_ATTACK}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{fraction}",
+        ),
+        METRIC_DETECTION_RECALL: MetricSpec(
+            name=METRIC_DETECTION_RECALL,
+            description="Share of the lying agents that were flagged; in simulations only.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_ATTACK}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{fraction}",
+        ),
+        METRIC_RELEASE_VERSION: MetricSpec(
+            name=METRIC_RELEASE_VERSION,
+            description="Version of the current release.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{version}",
+        ),
+        METRIC_RELEASE_SIZE: MetricSpec(
+            name=METRIC_RELEASE_SIZE,
+            description="Size of the current release's artefact.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="By",
+        ),
+        METRIC_SYMPTOMS: MetricSpec(
+            name=METRIC_SYMPTOMS,
+            description="Symptoms that MAPE-K loops found.",
+            required=frozenset({ATTR_ACTOR_KIND, ATTR_SYMPTOM}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{symptom}",
+        ),
+        METRIC_ACTIONS: MetricSpec(
+            name=METRIC_ACTIONS,
+            description="Actions that MAPE-K loops carried out.",
+            required=frozenset({ATTR_ACTOR_KIND, ATTR_ACTION, ATTR_OUTCOME}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{action}",
+        ),
+        METRIC_ACTOR_RESTARTS: MetricSpec(
+            name=METRIC_ACTOR_RESTARTS,
+            description="Actors that came back after they had died.",
+            required=frozenset({ATTR_ACTOR_KIND}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{restart}",
+        ),
+        METRIC_TELEMETRY_DROPPED: MetricSpec(
+            name=METRIC_TELEMETRY_DROPPED,
+            description="Spans and events that were not delivered.",
+            required=frozenset({ATTR_SIGNAL, ATTR_ACTOR_KIND}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{item}",
+        ),
+    }
+)
