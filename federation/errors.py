@@ -100,7 +100,7 @@ class SettingError(SwarmError):
 
 
 class CodecError(SwarmError):
-    """A payload that its codec did not write. ``rows`` are the bad rows; empty when the whole payload is bad."""
+    """A payload that its codec did not write. ``rows`` are the bad ones; empty when the whole is bad."""
 
     code = "codec.payload"
 
@@ -112,4 +112,83 @@ class CodecError(SwarmError):
             found=found,
             needed=needed,
             rows=rows,
+        )
+
+
+class ProofError(SwarmError):
+    """Something that is not an equivocation proof."""
+
+    code = "identity.proof"
+
+    def __init__(self, *, found: str) -> None:
+        super().__init__(
+            f"This is no equivocation proof ({found}). It needs run, round, kind, base, agent, and two digests "
+            f"and two signatures in hex.",
+            found=found,
+        )
+
+
+class BatchError(SwarmError):
+    """Something that is not a batch of updates."""
+
+    code = "gate.malformed"
+
+    def __init__(self, *, found: str, needed: str) -> None:
+        super().__init__(f"The batch holds {found}; needed {needed}.", found=found, needed=needed)
+
+
+class QuorumError(SwarmError):
+    """A round that ended without enough valid updates."""
+
+    code = "round.quorum"
+
+    def __init__(self, *, round: int, valid: int, quorum: int, n: int, f: int, refused: int, missing: int) -> None:
+        super().__init__(
+            f"Round {round} has {valid} valid updates and needs n - f = {n} - {f} = {quorum}: {refused} were refused, "
+            f"{missing} did not arrive. Restore the missing hosts, extend the deadline, or enrol more agents.",
+            round=round,
+            valid=valid,
+            quorum=quorum,
+            n=n,
+            f=f,
+            refused=refused,
+            missing=missing,
+        )
+
+
+class RoundAbortedError(SwarmError):
+    """A round that was stopped on purpose."""
+
+    code = "round.aborted"
+
+    def __init__(self, *, round: int, reason: str) -> None:
+        super().__init__(f"Round {round} was stopped: {reason}", round=round, reason=reason)
+
+
+class TransitionError(SwarmError):
+    """An event that cannot happen in the phase that a round is in: a fault of the program, not of an agent."""
+
+    code = "round.transition"
+
+    def __init__(self, *, round: int, phase: str, event: str, story: tuple[str, ...]) -> None:
+        super().__init__(
+            f"Round {round} is in phase {phase} and cannot take {event}. What came before: {', '.join(story)}.",
+            round=round,
+            phase=phase,
+            event=event,
+            story=story,
+        )
+
+
+class ReleaseError(SwarmError):
+    """A release that must not be applied: its digest, signature or parent is not what it should be."""
+
+    code = "release.invalid"
+
+    def __init__(self, *, version: int, found: str, needed: str) -> None:
+        super().__init__(
+            f"Release {version} is not applied: found {found}; needed {needed}. The last good release stays in force.",
+            version=version,
+            found=found,
+            needed=needed,
         )

@@ -1,0 +1,367 @@
+"""The gate: what an update has to pass before any arithmetic sees it.
+
+The checks come in this order, the cheapest first. Whatever fails gets one stable code.
+
+- the batch as a whole: its form, run, round, kind, base, codec, shape
+- who sends: enrolled for this round, not in quarantine
+- the signature over (run, round, kind, base digest, agent id, payload digest), and the digest itself
+- one update an agent: the same again is a duplicate, another one is equivocation, with its proof
+- the commitment, when the round has one
+- what it says: the codec's own checks, finite, weight cap, norm cap, not the last round's payload again
+
+Only what an agent has signed can be held against it. A forged, replayed or unsigned update may come
+from anybody, so it is refused and counted, and the agent may still send its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation.compression import Codec
+from federation.errors import BatchError, CodecError
+from federation.identity import (
+    DIGEST_BYTES,
+    EquivocationProof,
+    Statement,
+    commitment,
+    payload_digests,
+    verify_all,
+)
+from federation.terms import Terms
+from federation.update import CommitBatch, UpdateBatch, checked_batch
+
+
+class Refusal(StrEnum):
+    """Why the gate refused an update. The values are stable."""
+
+    MALFORMED = "gate.malformed"
+    RUN = "gate.run"
+    STALE = "gate.stale"
+    FUTURE = "gate.future"
+    KIND = "gate.kind"
+    BASE = "gate.base"
+    CODEC = "gate.codec"
+    SHAPE = "gate.shape"
+    UNKNOWN_AGENT = "gate.unknown_agent"
+    QUARANTINED = "gate.quarantined"
+    UNSIGNED = "gate.unsigned"
+    DIGEST = "gate.digest"
+    SIGNATURE = "gate.signature"
+    DUPLICATE = "gate.duplicate"
+    EQUIVOCATION = "gate.equivocation"
+    UNCOMMITTED = "gate.uncommitted"
+    COMMITMENT = "gate.commitment"
+    ENCODING = "gate.encoding"
+    NOT_FINITE = "gate.not_finite"
+    WEIGHT = "gate.weight"
+    NORM = "gate.norm"
+    REPLAYED = "gate.replayed"
+    LATE = "gate.late"
+
+
+CULPABLE = frozenset(
+    {
+        Refusal.EQUIVOCATION,
+        Refusal.COMMITMENT,
+        Refusal.ENCODING,
+        Refusal.NOT_FINITE,
+        Refusal.WEIGHT,
+        Refusal.NORM,
+    }
+)
+"""Refusals of something that the agent itself has signed: these count against it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReport:
+    """What the gate made of one batch.
+
+    Attributes:
+        host: who carried it.
+        accepted: agents whose updates came through.
+        rows: ``(m, d) float32``, theirs, decoded, in that order.
+        weights: ``(m,) float64``, theirs, each at most the cap.
+        losses: ``(m,) float64``, as declared; for display only.
+        norms: ``(m,) float64``, L2.
+        digests: ``(m, 32) uint8``.
+        late: whether the round was closed already: the accepted ones do not count in it.
+        refused: agent -> code, for the others.
+        proofs: equivocations that came to light.
+        withdrawn: agents accepted earlier whose update is void now, because they equivocated.
+    """
+
+    host: str
+    accepted: tuple[str, ...]
+    rows: NDArray[np.float32]
+    weights: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    norms: NDArray[np.float64]
+    digests: NDArray[np.uint8]
+    late: bool = False
+    refused: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
+    proofs: tuple[EquivocationProof, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    digest: bytes
+    signature: bytes
+    accepted: bool
+
+
+class Gate:
+    """The gate of one round. It decides on values only; who calls it does the rest.
+
+    Args:
+        terms: of the round.
+        codec: that payloads come in; its name is in the terms.
+        keys: agent id -> 32-byte Ed25519 public key, of everybody enrolled.
+        quarantined: agents whose updates do not count.
+        previous: agent id -> digest of its last accepted payload.
+        threads: for verifying signatures.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        *,
+        codec: Codec,
+        keys: Mapping[str, bytes],
+        quarantined: Collection[str] = (),
+        previous: Mapping[str, bytes] | None = None,
+        threads: int = 2,
+    ) -> None:
+        self.terms = terms
+        self.counts: Counter[Refusal] = Counter()
+        self.closed = False
+        self._codec = codec
+        self._keys = keys
+        self._roster = frozenset(terms.roster)
+        self._quarantined = frozenset(quarantined)
+        self._previous = previous or {}
+        self._threads = threads
+        self._seen: dict[str, _Seen] = {}
+        self._convicted: set[str] = set()
+        self._commitments: dict[str, bytes] = {}
+
+    def commit(self, batch: CommitBatch) -> dict[str, Refusal]:
+        """Take in signed commitments. Returns agent -> code for those that were refused."""
+        refused: dict[str, Refusal] = {}
+        known = [row for row, agent in enumerate(batch.agents) if agent in self._roster and agent in self._keys]
+        for row in set(range(len(batch.agents))) - set(known):
+            refused[batch.agents[row]] = Refusal.UNKNOWN_AGENT
+        if batch.statement != self.terms.statement:
+            refused |= dict.fromkeys(batch.agents, self._misaddressed(batch.statement) or Refusal.BASE)
+        else:
+            messages = batch.statement.commitments(batch.agents, batch.commitments)
+            genuine = verify_all(
+                [self._keys[batch.agents[row]] for row in known],
+                [messages[row] for row in known],
+                [batch.signatures[row].tobytes() for row in known],
+                threads=self._threads,
+            )
+            for row, good in zip(known, genuine, strict=True):
+                agent, sealed = batch.agents[row], batch.commitments[row].tobytes()
+                if not good:
+                    refused[agent] = Refusal.SIGNATURE
+                elif self._commitments.setdefault(agent, sealed) != sealed:
+                    refused[agent] = Refusal.DUPLICATE  # the first commitment binds
+        self.counts.update(refused.values())
+        return refused
+
+    @property
+    def committed(self) -> frozenset[str]:
+        """Agents bound by a commitment."""
+        return frozenset(self._commitments)
+
+    def judge(self, found: object) -> GateReport:
+        """The report on a batch. Never raises for what a host or an agent sends."""
+        try:
+            batch = checked_batch(found)
+        except BatchError:
+            self.counts[Refusal.MALFORMED] += 1
+            return self._empty(str(getattr(found, "host", "")), {})
+        whole = self._whole(batch)
+        if whole is not None:
+            self.counts[whole] += max(len(batch), 1)
+            return self._empty(batch.host, dict.fromkeys(batch.agents, whole))
+        codes: list[Refusal | None] = [None] * len(batch)
+        self._authenticate(batch, codes)
+        proofs, withdrawn = self._convict(batch, codes)
+        kept, rows = self._open(batch, codes)
+        wide = rows.astype(np.float64)
+        norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+        for place, row in enumerate(kept):
+            codes[row] = self._content(batch, row, float(norms[place]))
+        good = [place for place, row in enumerate(kept) if codes[row] is None]
+        chosen = [kept[place] for place in good]
+        for row, agent in enumerate(batch.agents):
+            if codes[row] is None or codes[row] in CULPABLE:
+                seen = _Seen(batch.digests[row].tobytes(), batch.signatures[row].tobytes(), codes[row] is None)
+                self._seen.setdefault(agent, seen)
+        accepted = tuple(batch.agents[row] for row in chosen)
+        self.counts.update(code for code in codes if code is not None)
+        if self.closed:
+            self.counts[Refusal.LATE] += len(accepted)
+        through = set(accepted)
+        return GateReport(
+            host=batch.host,
+            accepted=accepted,
+            rows=rows[good],
+            weights=batch.weights[chosen],
+            losses=batch.losses[chosen],
+            norms=norms[good],
+            digests=batch.digests[chosen],
+            late=self.closed,
+            refused={
+                agent: code
+                for agent, code in zip(batch.agents, codes, strict=True)
+                if code is not None and agent not in through
+            },
+            proofs=tuple(proofs),
+            withdrawn=tuple(withdrawn),
+        )
+
+    def _whole(self, batch: UpdateBatch) -> Refusal | None:
+        """What is wrong with the batch as a whole, if anything."""
+        misaddressed = self._misaddressed(batch.statement)
+        if misaddressed is not None:
+            return misaddressed
+        if batch.codec != self.terms.codec:
+            return Refusal.CODEC
+        width = self._codec.width(self.terms.dimension)
+        if batch.payload.shape[1] != width or batch.payload.dtype != self._codec.payload_dtype:
+            return Refusal.SHAPE
+        return None
+
+    def _misaddressed(self, theirs: Statement) -> Refusal | None:
+        ours = self.terms.statement
+        if theirs.run != ours.run:
+            return Refusal.RUN
+        if theirs.kind != ours.kind:
+            return Refusal.KIND
+        if theirs.round != ours.round:
+            return Refusal.STALE if theirs.round < ours.round else Refusal.FUTURE
+        return Refusal.BASE if theirs.base != ours.base else None
+
+    def _authenticate(self, batch: UpdateBatch, codes: list[Refusal | None]) -> None:
+        """Refuse rows of strangers, and rows whose digest or signature is not genuine."""
+        for row, agent in enumerate(batch.agents):
+            if agent not in self._roster or agent not in self._keys:
+                codes[row] = Refusal.UNKNOWN_AGENT
+            elif agent in self._quarantined:
+                codes[row] = Refusal.QUARANTINED
+        signed: NDArray[np.bool_] = batch.signatures.any(axis=1)
+        matching: NDArray[np.bool_] = (payload_digests(batch.codec, batch.payload, batch.weights) == batch.digests).all(
+            axis=1
+        )
+        candidates: list[int] = []
+        for row, code in enumerate(codes):
+            if code is None:
+                codes[row] = Refusal.UNSIGNED if not signed[row] else None if matching[row] else Refusal.DIGEST
+                if codes[row] is None:
+                    candidates.append(row)
+        messages = batch.statement.messages(batch.agents, batch.digests)
+        genuine = verify_all(
+            [self._keys[batch.agents[row]] for row in candidates],
+            [messages[row] for row in candidates],
+            [batch.signatures[row].tobytes() for row in candidates],
+            threads=self._threads,
+        )
+        for row, good in zip(candidates, genuine, strict=True):
+            if not good:
+                codes[row] = Refusal.SIGNATURE
+
+    def _convict(self, batch: UpdateBatch, codes: list[Refusal | None]) -> tuple[list[EquivocationProof], list[str]]:
+        """Refuse second updates: the same one again, or another one, which convicts its agent."""
+        first: dict[str, int] = {}
+        proofs: list[EquivocationProof] = []
+        withdrawn: list[str] = []
+        for row, agent in enumerate(batch.agents):
+            if codes[row] is not None:
+                continue
+            digest, signature = batch.digests[row].tobytes(), batch.signatures[row].tobytes()
+            seen = self._seen.get(agent)
+            if seen is None and agent in first:
+                earlier = first[agent]
+                seen = _Seen(batch.digests[earlier].tobytes(), batch.signatures[earlier].tobytes(), False)
+            if seen is None:
+                first[agent] = row
+            elif agent in self._convicted:
+                codes[row] = Refusal.EQUIVOCATION
+            elif seen.digest == digest:
+                codes[row] = Refusal.DUPLICATE
+            else:
+                proofs.append(
+                    EquivocationProof(
+                        statement=batch.statement,
+                        agent=agent,
+                        digests=(seen.digest, digest),
+                        signatures=(seen.signature, signature),
+                    )
+                )
+                self._convicted.add(agent)
+                codes[row] = Refusal.EQUIVOCATION
+                if agent in first:
+                    codes[first[agent]] = Refusal.EQUIVOCATION
+                if seen.accepted:
+                    withdrawn.append(agent)
+        return proofs, withdrawn
+
+    def _open(self, batch: UpdateBatch, codes: list[Refusal | None]) -> tuple[list[int], NDArray[np.float32]]:
+        """The rows still standing, and what they decode to. A row that breaks the codec is refused alone."""
+        for row, code in enumerate(codes):
+            if code is None:
+                codes[row] = self._sealed(batch, row)
+        kept = [row for row, code in enumerate(codes) if code is None]
+        dimension = self.terms.dimension
+        if not kept:
+            return [], np.empty((0, dimension), np.float32)
+        try:
+            return kept, self._codec.decode(batch.payload[kept], dimension)
+        except CodecError as error:
+            for place in error.rows or range(len(kept)):
+                codes[kept[place]] = Refusal.ENCODING
+        kept = [row for row in kept if codes[row] is None]
+        if not kept:
+            return [], np.empty((0, dimension), np.float32)
+        return kept, self._codec.decode(batch.payload[kept], dimension)
+
+    def _sealed(self, batch: UpdateBatch, row: int) -> Refusal | None:
+        if not self.terms.commit_reveal:
+            return None
+        sealed = self._commitments.get(batch.agents[row])
+        if sealed is None or batch.nonces is None:
+            return Refusal.UNCOMMITTED
+        opened = commitment(batch.digests[row].tobytes(), batch.nonces[row].tobytes())
+        return None if opened == sealed else Refusal.COMMITMENT
+
+    def _content(self, batch: UpdateBatch, row: int, norm: float) -> Refusal | None:
+        if not np.isfinite(norm):
+            return Refusal.NOT_FINITE
+        if not 0 < batch.weights[row] <= self.terms.weight_cap:
+            return Refusal.WEIGHT
+        if norm > self.terms.norm_cap:
+            return Refusal.NORM
+        if norm > 0 and self._previous.get(batch.agents[row]) == batch.digests[row].tobytes():
+            return Refusal.REPLAYED
+        return None
+
+    def _empty(self, host: str, refused: dict[str, Refusal]) -> GateReport:
+        return GateReport(
+            host=host,
+            accepted=(),
+            rows=np.empty((0, self.terms.dimension), np.float32),
+            weights=np.empty(0),
+            losses=np.empty(0),
+            norms=np.empty(0),
+            digests=np.empty((0, DIGEST_BYTES), np.uint8),
+            refused=refused,
+        )

@@ -1,0 +1,123 @@
+"""The terms of a round: everything that is fixed when it is opened."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation.errors import FaultBoundError, SettingError
+from federation.identity import Statement, framed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """What the MAPE-K loops may change about local learning from round to round.
+
+    Attributes:
+        learning_rate_scale: multiplies the workload's own learning rate.
+        epochs_scale: multiplies the workload's own number of local epochs.
+    """
+
+    learning_rate_scale: float = 1.0
+    epochs_scale: float = 1.0
+
+
+def fault_bound(n: int) -> int:
+    """floor((n - 1) / 3): the largest f for which quorums of n - f intersect in an honest agent."""
+    return max((n - 1) // 3, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What every member of a round agrees on before it starts.
+
+    Attributes:
+        run: id of the run; part of every signature, so that nothing can be replayed into another run.
+        round: number of the round, from 1.
+        kind: the workload.
+        base_version: version of the release that is learned from.
+        base: its 32-byte digest.
+        roster: ids of the agents that are asked, sorted.
+        fault_bound: how many of them may lie or be silent, f.
+        dimension: length of a row.
+        codec: name of the codec that payloads come in.
+        norm_cap: largest L2 norm of an update.
+        weight_cap: largest sample count that an agent may declare.
+        deadline_s: seconds from opening until the round closes with what it has.
+        linger_s: seconds that a round with a quorum waits for the others.
+        commit_reveal: whether agents commit to their updates before they show them.
+        seed: of the run; agents' seeds derive from it.
+        tuning: what the loops changed about local learning.
+    """
+
+    run: str
+    round: int
+    kind: str
+    base_version: int
+    base: bytes
+    roster: tuple[str, ...]
+    fault_bound: int
+    dimension: int
+    codec: str
+    norm_cap: float
+    weight_cap: float
+    deadline_s: float
+    linger_s: float
+    seed: int
+    commit_reveal: bool = False
+    tuning: Tuning = field(default_factory=Tuning)
+
+    def __post_init__(self) -> None:
+        n, f = len(self.roster), self.fault_bound
+        if n == 0 or list(self.roster) != sorted(set(self.roster)):
+            raise SettingError(name="roster", found=f"{n} ids", needed="agent ids, sorted, each once, at least one")
+        if f < 0 or n <= 3 * f:
+            raise FaultBoundError(n=n, f=f)
+        if self.deadline_s <= 0 or self.linger_s < 0:
+            raise SettingError(
+                name="deadline_s, linger_s",
+                found=(self.deadline_s, self.linger_s),
+                needed="> 0 and >= 0 seconds",
+            )
+        if not (self.norm_cap > 0 and self.weight_cap > 0):
+            raise SettingError(name="norm_cap, weight_cap", found=(self.norm_cap, self.weight_cap), needed="> 0")
+
+    @property
+    def quorum(self) -> int:
+        """n - f valid updates: all that can be waited for when f agents may stay silent."""
+        return len(self.roster) - self.fault_bound
+
+    @property
+    def statement(self) -> Statement:
+        return Statement(run=self.run, round=self.round, kind=self.kind, base=self.base)
+
+    def seeds(self, agents: tuple[str, ...]) -> NDArray[np.uint64]:
+        """``(k,)``: one seed for each agent, from (run, seed, round, agent) alone."""
+        head = hashlib.sha256(
+            b"swarmlore/seed/1" + framed(self.run, struct.pack("<qQ", self.seed, self.round), self.kind)
+        )
+        seeds = np.empty(len(agents), np.uint64)
+        for row, agent in enumerate(agents):
+            state = head.copy()
+            state.update(framed(agent))
+            seeds[row] = int.from_bytes(state.digest()[:8], "little")
+        return seeds
+
+    def to_dict(self) -> dict[str, Any]:
+        """The terms as plain data, for the journal."""
+        return {**asdict(self), "base": self.base.hex(), "roster": list(self.roster)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Terms:
+        """The terms that `to_dict` wrote."""
+        fields: dict[str, Any] = dict(data)
+        fields["base"] = bytes.fromhex(data["base"])
+        fields["roster"] = tuple(data["roster"])
+        fields["tuning"] = Tuning(**data["tuning"])
+        return cls(**fields)

@@ -1,0 +1,122 @@
+"""What a swarm can learn, seen from the round: the seam that all five workloads fill in.
+
+A round moves float32 rows: one row an agent, all of one length. A workload says how a row comes
+about (its `Learner`, on the hosts), what its bytes are (its codec), which rule and screen judge the
+rows, how an aggregate becomes the next release (`fold`), and how far apart two releases are
+(`divergence`). It never writes its own round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation.compression import Codec
+from federation.rules.base import Rule
+from federation.screening import Screen
+from federation.terms import Tuning
+
+Row = NDArray[np.float32]
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What the k agents of a host learned in one round, rows in the order of `Learner.agents`.
+
+    Attributes:
+        rows: ``(k, d) float32``: each agent's change to the base (or its own value, as the workload says).
+        weights: ``(k,) float64``: the sample count each agent declares. Capped by whoever uses it.
+        losses: ``(k,) float64``: mean training loss; NaN where an agent had nothing to learn from.
+        idle: ``(k,) bool``: agents without data, who send no update this round.
+        epochs: local epochs made.
+        batch_size: samples per step.
+        measures: further figures of the whole host, by name, e.g. ``"heterogeneity"``.
+    """
+
+    rows: Rows
+    weights: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    idle: NDArray[np.bool_]
+    epochs: int
+    batch_size: int
+    measures: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+class Learner(Protocol):
+    """The local learner of all agents of one host. Deterministic in (base, round, seeds, data)."""
+
+    @property
+    def agents(self) -> tuple[str, ...]: ...
+
+    def learn(self, base: Row, *, round_number: int, seeds: NDArray[np.uint64], tuning: Tuning) -> Learned:
+        """One round of learning from ``base``, all agents in one batched step. Does not change ``base``."""
+        ...
+
+    def observe(self, agent: str, experiences: Sequence[object]) -> int:
+        """Add what an agent lived through to its memory; returns how many it now holds."""
+        ...
+
+    def histogram(self) -> NDArray[np.float64]:
+        """``(k, bins)``: how often each agent met each kind of case; rows sum to 1, or to 0 when idle."""
+        ...
+
+
+class Workload(Protocol):
+    """One kind of knowledge. A frozen, picklable description; the work is in its methods' results."""
+
+    @property
+    def kind(self) -> str:
+        """The word that every update and release of this workload is signed with."""
+        ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    @property
+    def codec(self) -> Codec: ...
+
+    @property
+    def rule(self) -> Rule: ...
+
+    @property
+    def screen(self) -> Screen: ...
+
+    @property
+    def norm_cap(self) -> float:
+        """The largest L2 norm that an update may have before anything is known of this swarm's norms."""
+        ...
+
+    def genesis(self, seed: int) -> Row:
+        """The value of release 0, the same for everybody who has the seed."""
+        ...
+
+    def learner(self, agents: Sequence[str], *, seed: int) -> Learner: ...
+
+    def fold(self, base: Row, aggregate: Row) -> Row:
+        """The next release's value from its parent's and the round's aggregate. A new array."""
+        ...
+
+    def divergence(self, old: Row, new: Row, *, probe: int) -> float:
+        """KL divergence in nats between what the two values would do, on probe set number ``probe``."""
+        ...
+
+    def evaluate(self, value: Row) -> Mapping[str, float]:
+        """Held-out figures by name (``"accuracy"`` first where there is one); empty without held-out data."""
+        ...
+
+    def predict(self, value: Row, states: NDArray[np.float32]) -> NDArray[np.intp]:
+        """The action for each row of ``states``."""
+        ...
+
+    def pack(self, value: Row) -> bytes:
+        """The release artefact: what is stored, hashed and sent. Never a pickle."""
+        ...
+
+    def unpack(self, artefact: bytes) -> Row:
+        """The value of an artefact, checked. Raises `SwarmError` for anything else."""
+        ...
