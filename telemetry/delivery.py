@@ -1,0 +1,191 @@
+"""Getting spans, events and metrics out without ever holding up those who made them.
+
+The SDK's own batch processors drop the oldest item when their queue is full, log each loss and
+count none; its OTLP exporter encodes every batch before it finds that nobody listens. Here a full
+queue turns new items away and counts them, and after a failed export a breaker turns batches away
+without encoding them, for a time that doubles from one second to fifteen.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+SHORTEST_WAIT_S = 1.0
+LONGEST_WAIT_S = 15.0
+BATCH_SIZE = 512
+DELAY_MS = 1_000
+
+
+class Breaker:
+    """Says whether an endpoint is worth trying. One for all signals of a process.
+
+    Args:
+        clock: seconds that only rise.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._wait_s = SHORTEST_WAIT_S
+        self._open_until = float("-inf")
+
+    @property
+    def closed(self) -> bool:
+        """Whether to try."""
+        return self._clock() >= self._open_until
+
+    def report(self, *, delivered: bool) -> None:
+        """Take note of how an attempt ended."""
+        with self._lock:
+            if delivered:
+                self._wait_s = SHORTEST_WAIT_S
+                return
+            self._open_until = self._clock() + self._wait_s
+            self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
+
+
+class Tally:
+    """Counts what became of the items of one signal: pending, delivered or dropped.
+
+    Args:
+        capacity: items that may be pending; a further one is dropped.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self.pending = 0
+        self.delivered = 0
+        self.dropped = 0
+
+    def admit(self) -> bool:
+        """Take one item in, unless there is no room for it."""
+        with self._lock:
+            if self.pending >= self._capacity:
+                self.dropped += 1
+                return False
+            self.pending += 1
+            return True
+
+    def settle(self, n: int, *, delivered: bool) -> None:
+        """Take note of what became of n pending items."""
+        with self._lock:
+            self.pending -= n
+            if delivered:
+                self.delivered += n
+            else:
+                self.dropped += n
+
+
+class SpanDelivery(SpanExporter):
+    """A span exporter behind a breaker, with a tally."""
+
+    def __init__(self, exporter: SpanExporter, breaker: Breaker, tally: Tally) -> None:
+        self._exporter = exporter
+        self._breaker = breaker
+        self._tally = tally
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        delivered = False
+        try:
+            if self._breaker.closed:
+                delivered = self._exporter.export(spans) is SpanExportResult.SUCCESS
+                self._breaker.report(delivered=delivered)
+        finally:
+            self._tally.settle(len(spans), delivered=delivered)
+        return SpanExportResult.SUCCESS if delivered else SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+
+class EventDelivery(LogRecordExporter):
+    """A log record exporter behind a breaker, with a tally."""
+
+    def __init__(self, exporter: LogRecordExporter, breaker: Breaker, tally: Tally) -> None:
+        self._exporter = exporter
+        self._breaker = breaker
+        self._tally = tally
+
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        delivered = False
+        try:
+            if self._breaker.closed:
+                delivered = self._exporter.export(batch) is LogRecordExportResult.SUCCESS
+                self._breaker.report(delivered=delivered)
+        finally:
+            self._tally.settle(len(batch), delivered=delivered)
+        return LogRecordExportResult.SUCCESS if delivered else LogRecordExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+
+class MetricDelivery(MetricExporter):
+    """A metric exporter behind a breaker. Sums are cumulative, so a batch that is not sent loses nothing."""
+
+    def __init__(self, exporter: MetricExporter, breaker: Breaker) -> None:
+        super().__init__()
+        self._exporter = exporter
+        self._breaker = breaker
+
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> MetricExportResult:
+        if not self._breaker.closed:
+            return MetricExportResult.FAILURE
+        result = self._exporter.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
+        self._breaker.report(delivered=result is MetricExportResult.SUCCESS)
+        return result
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: object) -> None:
+        self._exporter.shutdown(timeout_millis=timeout_millis, **kwargs)
+
+
+class SpanQueue(BatchSpanProcessor):
+    """A bounded queue of spans before an exporter; a span that finds it full is dropped and counted."""
+
+    def __init__(self, exporter: SpanExporter, breaker: Breaker, tally: Tally, *, capacity: int) -> None:
+        self._tally = tally
+        super().__init__(
+            SpanDelivery(exporter, breaker, tally),
+            max_queue_size=capacity,
+            schedule_delay_millis=DELAY_MS,
+            max_export_batch_size=min(BATCH_SIZE, capacity),
+        )
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if span.context is not None and span.context.trace_flags.sampled and self._tally.admit():
+            super().on_end(span)
+
+
+class EventQueue(BatchLogRecordProcessor):
+    """A bounded queue of events before an exporter; an event that finds it full is dropped and counted."""
+
+    def __init__(self, exporter: LogRecordExporter, breaker: Breaker, tally: Tally, *, capacity: int) -> None:
+        self._tally = tally
+        super().__init__(
+            EventDelivery(exporter, breaker, tally),
+            max_queue_size=capacity,
+            schedule_delay_millis=DELAY_MS,
+            max_export_batch_size=min(BATCH_SIZE, capacity),
+        )
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        if self._tally.admit():
+            super().on_emit(log_record)
