@@ -258,10 +258,9 @@ class Gate:
                 codes[row] = Refusal.UNKNOWN_AGENT
             elif agent in self._quarantined:
                 codes[row] = Refusal.QUARANTINED
-        signed: NDArray[np.bool_] = batch.signatures.any(axis=1)
-        matching: NDArray[np.bool_] = (payload_digests(batch.codec, batch.payload, batch.weights) == batch.digests).all(
-            axis=1
-        )
+        signed = np.any(batch.signatures, axis=1)
+        actual = payload_digests(batch.codec, batch.payload, batch.weights)
+        matching = np.all(actual == batch.digests, axis=1)
         candidates: list[int] = []
         for row, code in enumerate(codes):
             if code is None:

@@ -57,12 +57,12 @@ class UpdateBatch:
 
     def rows(self, index: NDArray[np.intp] | Sequence[int]) -> UpdateBatch:
         """The batch of the chosen rows only; the columns are copies."""
-        chosen = np.asarray(index, dtype=np.intp)
+        chosen: list[int] = np.asarray(index, dtype=np.intp).tolist()
         return UpdateBatch(
             host=self.host,
             statement=self.statement,
             codec=self.codec,
-            agents=tuple([self.agents[row] for row in chosen.tolist()]),
+            agents=tuple([self.agents[row] for row in chosen]),
             payload=self.payload[chosen],
             weights=self.weights[chosen],
             digests=self.digests[chosen],

@@ -1,0 +1,278 @@
+"""The journal: what must not be lost, in one SQLite file beside the coordinator and the aggregator.
+
+The aggregator writes batches before it says "accepted"; the coordinator writes a round's terms before
+it asks anybody, and the release, verdicts and trust in one transaction before it publishes. So a
+restarted actor finds either all of a step or nothing of it. WAL with ``synchronous=NORMAL``: a killed
+process loses nothing, a power cut may lose the last transactions but never corrupts the file.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from federation.errors import SwarmError
+from federation.release import Release
+from federation.terms import Terms
+
+FORM = 1
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS agents (agent TEXT PRIMARY KEY, public BLOB NOT NULL, host TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS rounds (
+    round INTEGER PRIMARY KEY, state TEXT NOT NULL, terms TEXT NOT NULL, record TEXT, opened REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS batches (
+    sequence INTEGER PRIMARY KEY, round INTEGER NOT NULL, late INTEGER NOT NULL, wire BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS batches_by_round ON batches (round);
+CREATE TABLE IF NOT EXISTS commitments (
+    sequence INTEGER PRIMARY KEY, round INTEGER NOT NULL, wire BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS releases (
+    version INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, document TEXT NOT NULL, artefact BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS verdicts (
+    round INTEGER NOT NULL, agent TEXT NOT NULL, decision TEXT NOT NULL, judge TEXT NOT NULL,
+    reason TEXT NOT NULL, score REAL, threshold REAL, PRIMARY KEY (round, agent)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS verdicts_by_agent ON verdicts (agent, round);
+CREATE TABLE IF NOT EXISTS proofs (round INTEGER NOT NULL, agent TEXT NOT NULL, proof TEXT NOT NULL);
+"""
+
+VerdictRow = tuple[str, str, str, str, float | None, float | None]
+"""(agent, decision, judge, reason, score, threshold)."""
+
+
+class JournalError(SwarmError):
+    """A journal that cannot be used."""
+
+    code = "journal.unusable"
+
+    def __init__(self, *, path: str, found: str) -> None:
+        super().__init__(
+            f"The journal {path} cannot be used: {found}. Give the swarm another state directory, or restore the file.",
+            path=path,
+            found=found,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRound:
+    """A round that was opened and has neither a release nor an end."""
+
+    terms: Terms
+    opened: float
+
+
+class Journal:
+    """The file. One object per process; safe to use from several threads, one at a time.
+
+    Args:
+        path: of the file; its folder is made.
+
+    Raises:
+        JournalError: when the file is not a journal of this form, or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
+            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=MEMORY", "foreign_keys=ON"):
+                self._db.execute(f"PRAGMA {pragma}")
+            self._db.executescript(_SCHEMA)
+            form = self.recall("form")
+            if form is None:
+                self.remember({"form": FORM})
+            elif form != FORM:
+                raise JournalError(path=str(path), found=f"form {form}, this version reads form {FORM}")
+        except (OSError, sqlite3.Error) as error:
+            raise JournalError(path=str(path), found=f"{type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def remember(self, facts: Mapping[str, Any]) -> None:
+        """Keep named JSON values, all or none."""
+        with self._lock, self._db:
+            self._keep(facts)
+
+    def recall(self, name: str) -> Any:
+        """The value of a name; None when there is none."""
+        with self._lock:
+            row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def enrol(self, host: str, keys: Mapping[str, bytes]) -> None:
+        """Keep the public keys of a host's agents. A key that is there already is never replaced."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(
+                "INSERT INTO agents VALUES (?, ?, ?) ON CONFLICT (agent) DO UPDATE SET host = excluded.host",
+                [(agent, public, host) for agent, public in keys.items()],
+            )
+
+    def keys(self) -> dict[str, bytes]:
+        """agent -> public key, of everybody ever enrolled."""
+        with self._lock:
+            return dict(self._db.execute("SELECT agent, public FROM agents ORDER BY agent").fetchall())
+
+    def open_round(self, terms: Terms, *, opened: float) -> None:
+        """Keep the terms of a round before anybody is asked."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(
+                "INSERT INTO rounds VALUES (?, 'open', ?, NULL, ?) ON CONFLICT (round) DO NOTHING",
+                (terms.round, json.dumps(terms.to_dict()), opened),
+            )
+
+    def unfinished(self) -> OpenRound | None:
+        """The round that was under way when its coordinator stopped."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT terms, opened FROM rounds WHERE state = 'open' ORDER BY round DESC LIMIT 1"
+            ).fetchone()
+        return None if row is None else OpenRound(terms=Terms.from_dict(json.loads(row[0])), opened=row[1])
+
+    def keep_batch(self, round_number: int, wire: bytes, *, late: bool) -> None:
+        """Keep a batch of which at least one update was accepted."""
+        with self._lock, self._db:
+            self._db.execute(
+                "INSERT INTO batches (round, late, wire) VALUES (?, ?, ?)", (round_number, int(late), wire)
+            )
+
+    def keep_commitments(self, round_number: int, wire: bytes) -> None:
+        with self._lock, self._db:
+            self._db.execute("INSERT INTO commitments (round, wire) VALUES (?, ?)", (round_number, wire))
+
+    def batches(self, round_number: int, *, late: bool) -> list[bytes]:
+        """The batches kept for a round, in the order they came."""
+        return self._blobs(
+            "SELECT wire FROM batches WHERE round = ? AND late = ? ORDER BY sequence", round_number, late
+        )
+
+    def commitments(self, round_number: int) -> list[bytes]:
+        return self._blobs("SELECT wire FROM commitments WHERE round = ? ORDER BY sequence", round_number)
+
+    def finish_round(
+        self,
+        *,
+        round_number: int,
+        state: str,
+        record: Mapping[str, Any],
+        release: Release | None = None,
+        artefact: bytes = b"",
+        verdicts: Iterable[VerdictRow] = (),
+        proofs: Sequence[tuple[str, str]] = (),
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """End a round with everything that came of it, in one transaction.
+
+        Args:
+            round_number: which.
+            state: ``"released"`` or ``"aborted"``.
+            record: what `run_round` answers.
+            release, artefact: when there is one; it becomes the current one.
+            verdicts: one row an agent that replied.
+            proofs: (agent, proof as JSON).
+            facts: for `remember`.
+        """
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            if release is not None:
+                self._publish(release, artefact)
+            self._db.execute(
+                "UPDATE rounds SET state = ?, record = ? WHERE round = ?", (state, json.dumps(record), round_number)
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(round_number, *row) for row in verdicts],
+            )
+            self._db.executemany(
+                "INSERT INTO proofs VALUES (?, ?, ?)", [(round_number, agent, proof) for agent, proof in proofs]
+            )
+            self._keep(facts or {})
+            # A finished round's payloads have served; late ones may still count in the next round.
+            self._db.execute("DELETE FROM batches WHERE round < ? OR (round = ? AND late = 0)", (round_number,) * 2)
+            self._db.execute("DELETE FROM commitments WHERE round <= ?", (round_number,))
+
+    def publish(self, release: Release, artefact: bytes, *, facts: Mapping[str, Any] | None = None) -> None:
+        """Keep a release that came from no round, and make it the current one."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._publish(release, artefact)
+            self._keep(facts or {})
+
+    def release(self, version: int | None = None) -> tuple[Release, bytes] | None:
+        """A release and its artefact; the current one when no version is named."""
+        which = "(SELECT MAX(version) FROM releases)" if version is None else "?"
+        with self._lock:
+            row = self._db.execute(
+                f"SELECT document, artefact FROM releases WHERE version = {which}",  # noqa: S608 - two constants
+                () if version is None else (version,),
+            ).fetchone()
+        return None if row is None else (Release.from_dict(json.loads(row[0])), row[1])
+
+    def releases(self, *, limit: int = 100) -> list[Release]:
+        """The newest releases, newest first, without artefacts."""
+        with self._lock:
+            rows = self._db.execute("SELECT document FROM releases ORDER BY version DESC LIMIT ?", (limit,)).fetchall()
+        return [Release.from_dict(json.loads(document)) for (document,) in rows]
+
+    def records(self, *, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
+        """Records of finished rounds with a number above ``after``, oldest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT record FROM rounds WHERE round > ? AND record IS NOT NULL ORDER BY round LIMIT ?",
+                (after, limit),
+            ).fetchall()
+        return [json.loads(record) for (record,) in rows]
+
+    def last_round(self) -> int:
+        """The highest round number ever opened; 0 when there is none."""
+        with self._lock:
+            return self._db.execute("SELECT COALESCE(MAX(round), 0) FROM rounds").fetchone()[0]
+
+    def verdicts(self, *, round_number: int | None = None, agent: str | None = None) -> list[dict[str, Any]]:
+        """Verdicts of a round, of an agent, or of both."""
+        clauses = {"round": round_number, "agent": agent}
+        named = {name: value for name, value in clauses.items() if value is not None}
+        where = " AND ".join(f"{name} = ?" for name in named) or "1"
+        with self._lock:
+            found = self._db.execute(
+                f"SELECT * FROM verdicts WHERE {where} ORDER BY round, agent",  # noqa: S608 - two constant names
+                tuple(named.values()),
+            )
+            names = [column[0] for column in found.description]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def proofs(self) -> list[dict[str, Any]]:
+        """Every proof of equivocation, oldest first."""
+        with self._lock:
+            rows = self._db.execute("SELECT proof FROM proofs ORDER BY round, agent").fetchall()
+        return [json.loads(proof) for (proof,) in rows]
+
+    def _publish(self, release: Release, artefact: bytes) -> None:
+        self._db.execute(
+            "INSERT INTO releases VALUES (?, ?, ?, ?)",
+            (release.version, release.digest.hex(), json.dumps(release.to_dict()), artefact),
+        )
+
+    def _keep(self, facts: Mapping[str, Any]) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)", [(name, json.dumps(value)) for name, value in facts.items()]
+        )
+
+    def _blobs(self, query: str, *values: Any) -> list[bytes]:
+        with self._lock:
+            return [row[0] for row in self._db.execute(query, values).fetchall()]
