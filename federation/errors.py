@@ -192,3 +192,30 @@ class ReleaseError(SwarmError):
             found=found,
             needed=needed,
         )
+
+
+class AdaptationError(SwarmError):
+    """A policy that chose something that is not an adaptation."""
+
+    code = "agent.adaptation"
+
+    def __init__(self, *, chosen: int, known: int) -> None:
+        super().__init__(
+            f"The policy chose action {chosen}; adaptations are numbered 0 to {known - 1}. "
+            f"Use a workload whose number of actions is {known}.",
+            chosen=chosen,
+            known=known,
+        )
+
+
+class PortError(SwarmError):
+    """An action for which an agent was given no port."""
+
+    code = "agent.port"
+
+    def __init__(self, *, action: str, port: str) -> None:
+        super().__init__(
+            f"{action} was planned, and the agent has no {port}. Give its loop one, or do not watch for what asks for it.",
+            action=action,
+            port=port,
+        )
