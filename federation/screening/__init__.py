@@ -1,5 +1,9 @@
 """Which updates look like lies, and how well that was told where the truth is known."""
 
 from federation.screening.base import Screen
+from federation.screening.combination import Screens
+from federation.screening.detection import Detection, detection
+from federation.screening.direction import DirectionScreen
+from federation.screening.distance import DistanceScreen
 
-__all__ = ["Screen"]
+__all__ = ["Detection", "DirectionScreen", "DistanceScreen", "Screen", "Screens", "detection"]

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from federation.errors import SettingError, UpdatesError
 from federation.rules.base import Matrix, Vector
 from federation.verdict import Verdicts
@@ -47,14 +44,3 @@ def checked_screening(updates: Matrix, centre: Vector, f: int) -> None:
         )
     if f < 0:
         raise SettingError(name="f", found=f, needed="0 or more")
-
-
-def worst(flagged: NDArray[np.bool_], excess: NDArray[np.float64], f: int) -> NDArray[np.bool_]:
-    """``flagged``, cut down to the f rows of the largest ``excess``; ties go to the smaller row number."""
-    if np.count_nonzero(flagged) <= f:
-        return flagged
-    rows = np.flatnonzero(flagged)
-    kept = rows[np.argsort(-excess[rows], kind="stable")[:f]]
-    result = np.zeros_like(flagged)
-    result[kept] = True
-    return result
