@@ -23,8 +23,9 @@ class DistanceScreen:
     estimating from n agents (`federation.screening.score.threshold`). Nothing depends on the scale.
 
     The rate holds for honest rows of equal spread: measured within a factor of 2 from n = 15, of 3 from
-    n = 7 (of 8 in one single dimension). Honest agents whose data differ spread unequally and are rejected more often. Liars who keep
-    within the honest spread (ALIE, mimic) are not found by any distance; the rule has to bear those.
+    n = 7 (of 8 in one single dimension). Honest agents whose data differ spread unequally and are rejected
+    more often. Liars who keep within the honest spread (ALIE, mimic) are not found by any distance; the
+    rule has to bear those.
 
     Attributes:
         false_positive_rate: the probability that an honest agent is rejected in a round.

@@ -45,7 +45,7 @@ class TestEveryScreen:
 
     @pytest.mark.parametrize("factor", [1e6, 1e-6, 1e30, 1e-30])
     def test_the_scale_does_not_matter(self, screen: Screen, factor: float) -> None:
-        updates = swarm(60, 50)
+        updates = swarm(60, 50, signal=1.0)
         updates[:15] *= -8
         plain = judged(screen, updates, 19)
         scaled = judged(screen, (updates * np.float32(factor)).astype(np.float32), 19)
