@@ -51,6 +51,17 @@ class Breaker:
             self._open_until = self._clock() + self._wait_s
             self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
 
+    def attempt(self, export: Callable[[], bool]) -> bool:
+        """Export if it is worth trying; whether that was done and went well."""
+        if not self.closed:
+            return False
+        delivered = False
+        try:
+            delivered = export()
+        finally:
+            self.report(delivered=delivered)
+        return delivered
+
 
 class Tally:
     """Counts what became of the items of one signal: pending, delivered or dropped.
@@ -96,9 +107,7 @@ class SpanDelivery(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         delivered = False
         try:
-            if self._breaker.closed:
-                delivered = self._exporter.export(spans) is SpanExportResult.SUCCESS
-                self._breaker.report(delivered=delivered)
+            delivered = self._breaker.attempt(lambda: self._exporter.export(spans) is SpanExportResult.SUCCESS)
         finally:
             self._tally.settle(len(spans), delivered=delivered)
         return SpanExportResult.SUCCESS if delivered else SpanExportResult.FAILURE
@@ -121,9 +130,7 @@ class EventDelivery(LogRecordExporter):
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         delivered = False
         try:
-            if self._breaker.closed:
-                delivered = self._exporter.export(batch) is LogRecordExportResult.SUCCESS
-                self._breaker.report(delivered=delivered)
+            delivered = self._breaker.attempt(lambda: self._exporter.export(batch) is LogRecordExportResult.SUCCESS)
         finally:
             self._tally.settle(len(batch), delivered=delivered)
         return LogRecordExportResult.SUCCESS if delivered else LogRecordExportResult.FAILURE
@@ -144,11 +151,13 @@ class MetricDelivery(MetricExporter):
         self._breaker = breaker
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> MetricExportResult:
-        if not self._breaker.closed:
-            return MetricExportResult.FAILURE
-        result = self._exporter.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
-        self._breaker.report(delivered=result is MetricExportResult.SUCCESS)
-        return result
+        delivered = self._breaker.attempt(
+            lambda: (
+                self._exporter.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
+                is MetricExportResult.SUCCESS
+            )
+        )
+        return MetricExportResult.SUCCESS if delivered else MetricExportResult.FAILURE
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         return self._exporter.force_flush(timeout_millis)

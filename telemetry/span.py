@@ -9,6 +9,7 @@ contain a ``yield`` of an asynchronous generator: the rest of it might run in an
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Token
@@ -23,7 +24,7 @@ Attributes = Mapping[str, AttributeValue]
 
 _VERSION = "00"
 _INVALID_VERSION = "ff"
-_LENGTHS = (2, 32, 16, 2)
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
 class Span:
@@ -140,17 +141,16 @@ def format_traceparent(context: trace.SpanContext) -> str:
 
 def parse_traceparent(text: str) -> trace.SpanContext:
     """The span context that a traceparent names; an invalid one for anything else, as W3C asks."""
-    parts = text.split("-")
+    match = _TRACEPARENT.fullmatch(text)
+    if match is None:
+        return trace.INVALID_SPAN_CONTEXT
+    version, trace_id, span_id, flags, more = match.groups()
     # Later versions may append fields; the first four keep their meaning.
-    if len(parts) < 4 or tuple(map(len, parts[:4])) != _LENGTHS or parts[0] == _INVALID_VERSION:
+    if version == _INVALID_VERSION or (version == _VERSION and more):
         return trace.INVALID_SPAN_CONTEXT
-    if (parts[0] == _VERSION and len(parts) != 4) or text != text.lower():
-        return trace.INVALID_SPAN_CONTEXT
-    try:
-        _, trace_id, span_id, flags = (int(part, 16) for part in parts[:4])
-    except ValueError:
-        return trace.INVALID_SPAN_CONTEXT
-    return trace.SpanContext(trace_id, span_id, is_remote=True, trace_flags=trace.TraceFlags(flags))
+    return trace.SpanContext(
+        int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=trace.TraceFlags(int(flags, 16))
+    )
 
 
 def context_from(parent: str | None) -> otel_context.Context | None:
