@@ -25,6 +25,8 @@ class Screen(Protocol):
     def screen(self, updates: Matrix, *, centre: Vector, f: int) -> Verdicts:
         """Verdicts on ``(n, d)`` finite updates, given the ``(d,)`` value they are held against.
 
+        f bounds how many are rejected and changes no score: with f = n, all that stand out are.
+
         ``centre`` should be robust itself: the coordinate-wise median, or the round's own aggregate.
         """
         ...

@@ -52,7 +52,7 @@ class DirectionScreen:
         # Within the rounding of the dtype, parallel is parallel: artanh would tell 1 - 1e-16 from 1.
         edge = 1 - float(np.finfo(updates.dtype).eps)
         turned = -np.arctanh(np.clip(cosine[directed], -edge, edge))
-        found = upper_scores(turned, rate=self.false_positive_rate, f=f)
+        found = upper_scores(turned, rate=self.false_positive_rate)
         scores = np.full(n, np.nan)
         scores[directed] = found.values
         ranked = np.where(directed, scores, -LARGEST_SCORE)

@@ -48,7 +48,7 @@ class DistanceScreen:
         # Rows that agree up to the rounding of their own dtype are one row: a distance below that is noise.
         middle = centre.astype(np.float64) / unit
         rounding = float(np.finfo(updates.dtype).eps) ** 2 * float(middle @ middle)
-        scores = upper_scores(roots, rate=self.false_positive_rate, f=f, resolution=float(np.cbrt(4 * rounding)))
+        scores = upper_scores(roots, rate=self.false_positive_rate, resolution=float(np.cbrt(4 * rounding)))
         marked = worst(scores.values > scores.threshold, scores.values, f)
         return Verdicts.marking(
             marked,

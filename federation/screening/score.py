@@ -58,20 +58,19 @@ def threshold(n: int, rate: float) -> float:
     return min(z * math.exp(_SMALL_SAMPLE * z * z / n), LARGEST_SCORE)
 
 
-def upper_scores(values: Column, *, rate: float, f: int, resolution: float | Column = 0.0) -> Scores:
+def upper_scores(values: Column, *, rate: float, resolution: float = 0.0) -> Scores:
     """Scores of ``(n,)`` values from the median and the MAD of those that do not stand out.
 
-    The n - f smallest values make the first estimate; whatever lies below its threshold makes the next,
+    The smallest two thirds make the first estimate; whatever lies below its threshold makes the next,
     until nothing changes. Growing the ordinary set from below (the forward search of Hadi and Simonoff,
     JASA 1993) is what keeps liars from hiding one another: the MAD of all values nearly doubles when a
-    third of them lie just outside. At most f values are left out in the end.
+    third of them lie just outside. A majority always stays in.
 
     A MAD of zero, where more than half agree to the last bit, makes everything above them stand out,
     unless it is within ``resolution`` of the median (what rounding alone can make).
     """
     n = len(values)
-    f = min(f, n - 1)
-    ordinary = ~worst(np.ones(n, np.bool_), values, f)
+    ordinary = ~worst(np.ones(n, np.bool_), values, (n - 1) // 3)
     scores = np.zeros(n)
     limit = threshold(n, rate)
     for _ in range(_PASSES):  # a cycle between two sets is possible, and either will do
@@ -83,7 +82,7 @@ def upper_scores(values: Column, *, rate: float, f: int, resolution: float | Col
             scores = np.where(away == 0, 0.0, away / spread)
         scores = np.clip(scores, -LARGEST_SCORE, LARGEST_SCORE)
         limit = threshold(int(ordinary.sum()), rate)
-        flagged = worst(scores > limit, scores, f)
+        flagged = worst(scores > limit, scores, (n - 1) // 2)
         if np.array_equal(~flagged, ordinary):
             break
         ordinary = ~flagged

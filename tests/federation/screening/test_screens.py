@@ -76,6 +76,9 @@ class TestEveryScreen:
         assert cut.rejected.sum() == 4
         assert cut.scores[cut.rejected].min() >= cut.scores[~cut.rejected].max()
         assert not judged(screen, updates, 0).rejected.any()
+        for f in (0, 4, 40):
+            assert np.array_equal(judged(screen, updates, f).scores, all_ten.scores)
+        assert judged(screen, updates, 40).rejected[:10].all()
 
     def test_equal_rows_are_all_accepted(self, screen: Screen) -> None:
         verdicts = judged(screen, np.full((12, 9), 0.3, np.float32), 3)
