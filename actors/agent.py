@@ -329,7 +329,7 @@ class AgentLoop:
             if outcome.action.name == RETRAIN:
                 facts = self.knowledge.facts
                 facts["retraining_of"] = self.release
-                facts["retraining_asked_at"] = self.knowledge.cycles
+                facts["retraining_asked_at"] = self.knowledge.cycles - 1  # the turn that just ended
             else:
                 parameters = outcome.action.parameters
                 self._acted = (parameters["state"], int(parameters["adaptation"]))
