@@ -602,9 +602,6 @@ class ConvergenceStatus(StrEnum):
     STALLED = "stalled"
     """Above the threshold and no longer falling."""
 
-    OSCILLATING = "oscillating"
-    """Moving to and fro."""
-
     DIVERGING = "diverging"
     """The divergence grows."""
 
@@ -612,10 +609,10 @@ class ConvergenceStatus(StrEnum):
 class ConvergenceMeasure(StrEnum):
     """Values of `ATTR_CONVERGENCE_MEASURE`: which divergence the number is."""
 
-    POLICY = "policy"
+    POLICY_KL = "policy_kl"
     """KL of the action distributions on probe states."""
 
-    PARAMETERS = "parameters"
+    GAUSSIAN_KL = "gaussian_kl"
     """KL of Gaussians over the parameters."""
 
 

@@ -143,12 +143,14 @@ class Telemetry:
         *,
         parent: str | None = None,
         links: Sequence[str] = (),
+        measures: Attributes | None = None,
     ) -> Span:
         """The span of a phase, whose duration is also recorded as metrics when it ends.
 
         On a host, `Phase.LEARN` is the host's own ``host_learning`` span. Learning, aggregation,
         validation and application are also recorded under the names that the specification gives them.
-        The attribute ``actor.kind`` is set where the phase is one of a MAPE-K loop.
+        The attribute ``actor.kind`` is set where the phase is one of a MAPE-K loop. The metrics have the
+        actor kind, the phase, the workload if ``attributes`` name it, and what ``measures`` adds.
         """
         if not self.enabled:
             return Span(parent) if parent else SILENT
@@ -158,6 +160,8 @@ class Telemetry:
             given |= measured
         if semconv.ATTR_WORKLOAD in given:
             measured[semconv.ATTR_WORKLOAD] = given[semconv.ATTR_WORKLOAD]
+        if measures:
+            measured |= measures
         name, kind = _SPAN_OF[phase], SpanKind.INTERNAL
         if phase is Phase.LEARN and self.actor_kind is ActorKind.HOST:
             name, kind = semconv.SPAN_HOST_LEARNING, SpanKind.CONSUMER

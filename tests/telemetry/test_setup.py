@@ -258,3 +258,11 @@ def test_otlp_arrives_whole(collector: Collector) -> None:
     sums = ExportMetricsServiceRequest.FromString(collector.received["/v1/metrics"][-1])
     names = {metric.name for metric in sums.resource_metrics[0].scope_metrics[0].metrics}
     assert names == {semconv.METRIC_ROUND_DURATION, semconv.METRIC_TELEMETRY_DROPPED}
+
+
+def test_measures_go_to_the_metrics_only() -> None:
+    with captured(actor_kind=ActorKind.VALIDATOR) as capture:
+        with capture.telemetry.phase(Phase.MONITOR, measures={semconv.ATTR_WORKLOAD: Workload.GRADIENTS}):
+            pass
+        assert semconv.ATTR_WORKLOAD not in (capture.spans[0].attributes or {})
+        assert capture.total(semconv.METRIC_PHASE_DURATION, {semconv.ATTR_WORKLOAD: "gradients"}) == 1
