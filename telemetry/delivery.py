@@ -2,8 +2,10 @@
 
 The SDK's own batch processors drop the oldest item when their queue is full, log each loss and
 count none; its OTLP exporter encodes every batch before it finds that nobody listens. Here a full
-queue turns new items away and counts them, and after a failed export a breaker turns batches away
-without encoding them, for a time that doubles from one second to fifteen.
+queue turns new items away and counts them, and after a failed export a breaker turns everything away
+for a time that doubles from one second to fifteen. Nothing is kept for an endpoint that may be dead
+but the batch it is tried with: thousands of waiting spans make the garbage collector stop the
+process for tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -36,15 +38,23 @@ class Breaker:
         self._lock = threading.Lock()
         self._wait_s = SHORTEST_WAIT_S
         self._open_until = float("-inf")
+        self._failed = False
 
     @property
     def closed(self) -> bool:
         """Whether to try."""
         return self._clock() >= self._open_until
 
+    def room(self, capacity: int) -> int:
+        """Items that may wait: all that a queue holds, one batch after a failure, none while it is not worth trying."""
+        if not self._failed:
+            return capacity
+        return min(BATCH_SIZE, capacity) if self.closed else 0
+
     def report(self, *, delivered: bool) -> None:
         """Take note of how an attempt ended."""
         with self._lock:
+            self._failed = not delivered
             if delivered:
                 self._wait_s = SHORTEST_WAIT_S
                 return
@@ -64,23 +74,18 @@ class Breaker:
 
 
 class Tally:
-    """Counts what became of the items of one signal: pending, delivered or dropped.
+    """Counts what became of the items of one signal: pending, delivered or dropped."""
 
-    Args:
-        capacity: items that may be pending; a further one is dropped.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self.pending = 0
         self.delivered = 0
         self.dropped = 0
 
-    def admit(self) -> bool:
-        """Take one item in, unless there is no room for it."""
+    def admit(self, room: int) -> bool:
+        """Take one item in, unless as many are pending as there is room for; whether it was taken."""
         with self._lock:
-            if self.pending >= self._capacity:
+            if self.pending >= room:
                 self.dropped += 1
                 return False
             self.pending += 1
@@ -170,7 +175,9 @@ class SpanQueue(BatchSpanProcessor):
     """A bounded queue of spans before an exporter; a span that finds it full is dropped and counted."""
 
     def __init__(self, exporter: SpanExporter, breaker: Breaker, tally: Tally, *, capacity: int) -> None:
+        self._breaker = breaker
         self._tally = tally
+        self._capacity = capacity
         super().__init__(
             SpanDelivery(exporter, breaker, tally),
             max_queue_size=capacity,
@@ -179,7 +186,8 @@ class SpanQueue(BatchSpanProcessor):
         )
 
     def on_end(self, span: ReadableSpan) -> None:
-        if span.context is not None and span.context.trace_flags.sampled and self._tally.admit():
+        sampled = span.context is not None and span.context.trace_flags.sampled
+        if sampled and self._tally.admit(self._breaker.room(self._capacity)):
             super().on_end(span)
 
 
@@ -187,7 +195,9 @@ class EventQueue(BatchLogRecordProcessor):
     """A bounded queue of events before an exporter; an event that finds it full is dropped and counted."""
 
     def __init__(self, exporter: LogRecordExporter, breaker: Breaker, tally: Tally, *, capacity: int) -> None:
+        self._breaker = breaker
         self._tally = tally
+        self._capacity = capacity
         super().__init__(
             EventDelivery(exporter, breaker, tally),
             max_queue_size=capacity,
@@ -196,5 +206,5 @@ class EventQueue(BatchLogRecordProcessor):
         )
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        if self._tally.admit():
+        if self._tally.admit(self._breaker.room(self._capacity)):
             super().on_emit(log_record)

@@ -73,7 +73,7 @@ class Pipeline:
         """A pipeline that exports from threads of its own, with bounded queues before them."""
         breaker = Breaker()
         capacity = config.queue_size
-        tallies = {semconv.Signal.SPANS: Tally(capacity), semconv.Signal.EVENTS: Tally(capacity)}
+        tallies = {semconv.Signal.SPANS: Tally(), semconv.Signal.EVENTS: Tally()}
         return cls.assembled(
             config,
             resource,
