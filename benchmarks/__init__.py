@@ -1,0 +1,1 @@
+"""One command regenerates every figure that the documentation quotes."""
