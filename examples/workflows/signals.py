@@ -51,7 +51,7 @@ class Signals:
     Attributes:
         states: ``(n, 18) float32``, columns as in `FEATURES`, each about within -1 to 1.
         severities: ``(n, 4)``: severity of each of `COMPLAINTS`, 0 where there is none.
-        impact: ``(n,)``: share of requests that were not good.
+        impact: ``(n,)``: share of requests that were not good; 0 without a complaint.
     """
 
     states: NDArray[np.float32]
@@ -107,7 +107,7 @@ class Monitor:
         now = np.stack([load, service, report.latency_end_s / systems.slo_s, errors], axis=1)
         before = self._last if self._turns else now
         self._complained[:, self._turns % FREQUENCY_SPAN] = severities.max(1) > 0.0
-        impact = np.clip(1.0 - report.value, 0.0, 1.0)
+        impact = np.where(severities.max(1) > 0.0, np.clip(1.0 - report.value, 0.0, 1.0), 0.0)
         columns = [
             severities.max(1),
             self._complained.mean(1),
