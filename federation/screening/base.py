@@ -27,7 +27,9 @@ class Screen(Protocol):
 
         f bounds how many are rejected and changes no score: with f = n, all that stand out are.
 
-        ``centre`` should be robust itself: the coordinate-wise median, or the round's own aggregate.
+        ``centre`` should be robust itself: the coordinate-wise median, or a stronger rule's aggregate.
+        Liars who capture it (identical small reversed updates, IPM, among a third of noisy honest ones
+        capture a median) are then the centre that honest rows are measured against.
         """
         ...
 
