@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,9 +103,21 @@ class Journal:
         with self._lock:
             self._db.close()
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of what is written inside, or nothing."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
     def remember(self, facts: Mapping[str, Any]) -> None:
         """Keep named JSON values, all or none."""
-        with self._lock, self._db:
+        with self._transaction():
             self._keep(facts)
 
     def recall(self, name: str) -> Any:
@@ -115,8 +128,7 @@ class Journal:
 
     def enrol(self, host: str, keys: Mapping[str, bytes]) -> None:
         """Keep the public keys of a host's agents. A key that is there already is never replaced."""
-        with self._lock, self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._transaction():
             self._db.executemany(
                 "INSERT INTO agents VALUES (?, ?, ?) ON CONFLICT (agent) DO UPDATE SET host = excluded.host",
                 [(agent, public, host) for agent, public in keys.items()],
@@ -129,8 +141,7 @@ class Journal:
 
     def open_round(self, terms: Terms, *, opened: float) -> None:
         """Keep the terms of a round before anybody is asked."""
-        with self._lock, self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._transaction():
             self._db.execute(
                 "INSERT INTO rounds VALUES (?, 'open', ?, NULL, ?) ON CONFLICT (round) DO NOTHING",
                 (terms.round, json.dumps(terms.to_dict()), opened),
@@ -144,15 +155,21 @@ class Journal:
             ).fetchone()
         return None if row is None else OpenRound(terms=Terms.from_dict(json.loads(row[0])), opened=row[1])
 
+    def terms(self, round_number: int) -> Terms | None:
+        """The terms of a round that was opened; None for one that was not."""
+        with self._lock:
+            row = self._db.execute("SELECT terms FROM rounds WHERE round = ?", (round_number,)).fetchone()
+        return None if row is None else Terms.from_dict(json.loads(row[0]))
+
     def keep_batch(self, round_number: int, wire: bytes, *, late: bool) -> None:
-        """Keep a batch of which at least one update was accepted."""
-        with self._lock, self._db:
+        """Keep a batch that holds something an enrolled agent signed."""
+        with self._transaction():
             self._db.execute(
                 "INSERT INTO batches (round, late, wire) VALUES (?, ?, ?)", (round_number, int(late), wire)
             )
 
     def keep_commitments(self, round_number: int, wire: bytes) -> None:
-        with self._lock, self._db:
+        with self._transaction():
             self._db.execute("INSERT INTO commitments (round, wire) VALUES (?, ?)", (round_number, wire))
 
     def batches(self, round_number: int, *, late: bool) -> list[bytes]:
@@ -173,8 +190,9 @@ class Journal:
         release: Release | None = None,
         artefact: bytes = b"",
         verdicts: Iterable[VerdictRow] = (),
-        proofs: Sequence[tuple[str, str]] = (),
+        proofs: Sequence[tuple[str, Mapping[str, Any]]] = (),
         facts: Mapping[str, Any] | None = None,
+        keep_artefacts: int | None = None,
     ) -> None:
         """End a round with everything that came of it, in one transaction.
 
@@ -184,11 +202,11 @@ class Journal:
             record: what `run_round` answers.
             release, artefact: when there is one; it becomes the current one.
             verdicts: one row an agent that replied.
-            proofs: (agent, proof as JSON).
+            proofs: (agent, proof as plain data).
             facts: for `remember`.
+            keep_artefacts: how many of the newest releases keep their artefact; None for all.
         """
-        with self._lock, self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._transaction():
             if release is not None:
                 self._publish(release, artefact)
             self._db.execute(
@@ -199,17 +217,26 @@ class Journal:
                 [(round_number, *row) for row in verdicts],
             )
             self._db.executemany(
-                "INSERT INTO proofs VALUES (?, ?, ?)", [(round_number, agent, proof) for agent, proof in proofs]
+                "INSERT INTO proofs VALUES (?, ?, ?)",
+                [(round_number, agent, json.dumps(proof)) for agent, proof in proofs],
             )
             self._keep(facts or {})
+            if release is not None and keep_artefacts is not None:
+                self._db.execute(
+                    "UPDATE releases SET artefact = x'' WHERE version = ?", (release.version - keep_artefacts,)
+                )
             # A finished round's payloads have served; late ones may still count in the next round.
             self._db.execute("DELETE FROM batches WHERE round < ? OR (round = ? AND late = 0)", (round_number,) * 2)
             self._db.execute("DELETE FROM commitments WHERE round <= ?", (round_number,))
 
+    def amend(self, round_number: int, record: Mapping[str, Any]) -> None:
+        """Put the record of a finished round in the place of its draft."""
+        with self._transaction():
+            self._db.execute("UPDATE rounds SET record = ? WHERE round = ?", (json.dumps(record), round_number))
+
     def publish(self, release: Release, artefact: bytes, *, facts: Mapping[str, Any] | None = None) -> None:
         """Keep a release that came from no round, and make it the current one."""
-        with self._lock, self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._transaction():
             self._publish(release, artefact)
             self._keep(facts or {})
 

@@ -219,3 +219,17 @@ class PortError(SwarmError):
             action=action,
             port=port,
         )
+
+
+class ArtefactError(SwarmError):
+    """Bytes that are no artefact of the workload they were given to."""
+
+    code = "release.artefact"
+
+    def __init__(self, *, kind: str, found: str) -> None:
+        super().__init__(
+            f"This is no artefact of a {kind} release ({found}). It must be a safetensors file as `pack` writes it, "
+            "of the workload's own shape, with finite values.",
+            kind=kind,
+            found=found,
+        )

@@ -16,7 +16,7 @@ from anybody, so it is refused and counted, and the agent may still send its own
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -123,8 +123,7 @@ class Gate:
         terms: of the round.
         codec: that payloads come in; its name is in the terms.
         keys: agent id -> 32-byte Ed25519 public key, of everybody enrolled.
-        quarantined: agents whose updates do not count.
-        previous: agent id -> digest of its last accepted payload.
+        previous: agent id -> digest of its last counted payload.
         threads: for verifying signatures.
     """
 
@@ -134,7 +133,6 @@ class Gate:
         *,
         codec: Codec,
         keys: Mapping[str, bytes],
-        quarantined: Collection[str] = (),
         previous: Mapping[str, bytes] | None = None,
         threads: int = 2,
     ) -> None:
@@ -144,7 +142,7 @@ class Gate:
         self._codec = codec
         self._keys = keys
         self._roster = frozenset(terms.roster)
-        self._quarantined = frozenset(quarantined)
+        self._quarantined = frozenset(terms.quarantined)
         self._previous = previous or {}
         self._threads = threads
         self._seen: dict[str, _Seen] = {}

@@ -51,6 +51,8 @@ class Terms:
         weight_cap: largest sample count that an agent may declare.
         deadline_s: seconds from opening until the round closes with what it has.
         linger_s: seconds that a round with a quorum waits for the others.
+        quarantined: agents on the roster whose updates the gate refuses.
+        observed: agents on the roster whose updates are judged and do not count.
         commit_reveal: whether agents commit to their updates before they show them.
         seed: of the run; agents' seeds derive from it.
         tuning: what the loops changed about local learning.
@@ -70,6 +72,8 @@ class Terms:
     deadline_s: float
     linger_s: float
     seed: int
+    quarantined: tuple[str, ...] = ()
+    observed: tuple[str, ...] = ()
     commit_reveal: bool = False
     tuning: Tuning = field(default_factory=Tuning)
 
@@ -118,6 +122,7 @@ class Terms:
         """The terms that `to_dict` wrote."""
         fields: dict[str, Any] = dict(data)
         fields["base"] = bytes.fromhex(data["base"])
-        fields["roster"] = tuple(data["roster"])
+        for name in ("roster", "quarantined", "observed"):
+            fields[name] = tuple(data[name])
         fields["tuning"] = Tuning(**data["tuning"])
         return cls(**fields)

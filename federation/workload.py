@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,7 @@ class Learner(Protocol):
         ...
 
 
+@runtime_checkable
 class Workload(Protocol):
     """One kind of knowledge. A frozen, picklable description; the work is in its methods' results."""
 

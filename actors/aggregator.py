@@ -1,0 +1,365 @@
+"""The aggregator: gate, journal, screen and rule of the round that is open, and its MAPE-K loop.
+
+The pure decisions are federation's; this file keeps them apart from the disk and from Ray. Batches are
+judged one at a time in one thread, written to the journal, and only then answered for. A restarted
+aggregator judges the journal's batches again and is where it was.
+
+Its loop sees stragglers, mass anomaly (more than 30 % stand out) and more liars than the bound allows,
+and answers by extending the window, by a stricter rule, or by refusing the round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from actors.config import SwarmConfig
+from actors.intake import OBSERVED, Gathered, Intake, OpenRound
+from actors.journal import Journal
+from actors.mape import Action, Knowledge, Loop, Symptom
+from actors.messages import Aggregation, Receipt
+from federation.aggregation import Outcome, Screened, aggregated, screened
+from federation.errors import RoundAbortedError
+from federation.gate import Refusal
+from federation.rules import Median
+from federation.rules.base import Rule
+from federation.terms import Terms
+from federation.verdict import Decision
+from telemetry import Telemetry, semconv
+
+T = TypeVar("T")
+
+MASS_ANOMALY = 0.30
+"""Share of the updates that may stand out before the loop acts (specification of pattern weights, 11)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the loop observes: the round so far, or its updates just screened.
+
+    Attributes:
+        n, quorum, valid: of the round.
+        age: share of the deadline that has passed, 0 to 1.
+        standing_out: updates above the screen's threshold; 0 before screening.
+        screened: how many were screened; 0 before.
+        fault_bound: f.
+    """
+
+    n: int
+    quorum: int
+    valid: int
+    age: float
+    standing_out: int = 0
+    screened: int = 0
+    fault_bound: int = 0
+
+
+def analyze(knowledge: Knowledge[Standing], now: Standing) -> list[Symptom]:
+    """Symptoms of a round from how far it has come."""
+    del knowledge
+    found: list[Symptom] = []
+    if not now.screened and now.valid < now.quorum and now.age >= 0.8:
+        missing = now.quorum - now.valid
+        found.append(
+            Symptom(
+                name="stragglers",
+                severity=min(1.0, missing / max(now.quorum, 1)),
+                detail=f"{now.valid} of {now.quorum} updates are there at {now.age:.0%} of the deadline",
+            )
+        )
+    if now.screened and now.fault_bound and now.standing_out > now.fault_bound:
+        found.append(
+            Symptom(
+                name="bound_exceeded",
+                severity=1.0,
+                detail=f"{now.standing_out} of {now.screened} updates stand out; the bound is {now.fault_bound}",
+            )
+        )
+    elif now.screened and now.standing_out > MASS_ANOMALY * now.screened:
+        found.append(
+            Symptom(
+                name="mass_anomaly",
+                severity=now.standing_out / now.screened,
+                detail=f"{now.standing_out} of {now.screened} updates stand out",
+            )
+        )
+    return found
+
+
+def plan(knowledge: Knowledge[Standing], symptoms: Sequence[Symptom]) -> list[Action]:
+    """Actions against symptoms. Extends a window at most once a round (the round's machine bounds it too)."""
+    del knowledge
+    answers = {
+        "stragglers": Action(name="extend_window", symptom="stragglers", parameters={"share": 0.5}),
+        "bound_exceeded": Action(name="stricter_rule", symptom="bound_exceeded"),
+        "mass_anomaly": Action(name="watch", symptom="mass_anomaly"),
+    }
+    return [answers[symptom.name] for symptom in symptoms]
+
+
+class Aggregator:
+    """The actor. See the module.
+
+    Args:
+        config: of the swarm.
+        journal: path of the file that the coordinator writes to as well.
+        telemetry: of this process; made from the config when not given.
+    """
+
+    def __init__(self, config: SwarmConfig, journal: Path, telemetry: Telemetry | None = None) -> None:
+        self.config = config
+        self._telemetry = telemetry or Telemetry.start(
+            config.telemetry, actor_kind=semconv.ActorKind.AGGREGATOR, instance="aggregator"
+        )
+        self._intake = Intake(config.workload.codec, Journal(journal), late_decay=config.late_decay)
+        self._single = ThreadPoolExecutor(1, thread_name_prefix="aggregate")
+        self._loop: Loop[Standing] = Loop(
+            kind=semconv.ActorKind.AGGREGATOR, analyze=analyze, plan=plan, telemetry=self._telemetry
+        )
+        self._labels = {semconv.ATTR_WORKLOAD: config.workload.kind}
+
+    async def open(self, terms: Terms, previous: Mapping[str, bytes]) -> list[Receipt]:
+        """Take a round's terms. Opening it again, or after a restart, returns what is there already.
+
+        Args:
+            terms: of the round.
+            previous: agent -> digest of its last counted payload.
+        """
+        return await self._in_thread(self._intake.begin, terms, previous)
+
+    async def submit(self, found: object, traceparent: str = "") -> Receipt:
+        """Judge one batch, or several; what was accepted is in the journal when this returns."""
+        return await self._in_thread(self._submit, found, traceparent)
+
+    async def commit(self, found: object) -> tuple[str, ...]:
+        """Take in signed commitments. Returns the agents that are bound now."""
+        return await self._in_thread(self._intake.commit, found)
+
+    async def review(self, age: float) -> list[tuple[str, dict[str, Any]]]:
+        """One turn of the loop over the open round. Returns the actions that are the coordinator's to do."""
+        state = self._intake.open
+        if state is None:
+            return []
+        asked: list[tuple[str, dict[str, Any]]] = []
+
+        def execute(action: Action) -> str:
+            if state.extended:
+                raise RoundAbortedError(round=state.terms.round, reason="its window was extended once already")
+            state.extended = True
+            asked.append((action.name, dict(action.parameters)))
+            return "asked the coordinator"
+
+        standing = Standing(n=len(state.terms.roster), quorum=state.terms.quorum, valid=state.valid, age=age)
+        await self._loop.turn(standing, execute)
+        return asked
+
+    async def aggregate(self, agents: tuple[str, ...], f: int, traceparent: str = "") -> Aggregation:
+        """Close the gate and aggregate the updates of these agents.
+
+        Raises:
+            RuleBoundError: when too few are left for the rule.
+            RoundAbortedError: when more stand out than any rule can bear.
+        """
+        state = self._intake.open
+        if state is None:
+            raise RoundAbortedError(round=0, reason="the aggregator has no open round")
+        self._intake.close()
+        attributes = {semconv.ATTR_ROUND: state.terms.round, **self._labels}
+        parent, labels = traceparent or None, self._labels
+        gathered = await self._in_thread(self._intake.gather, state, agents)
+        with self._telemetry.phase(semconv.Phase.SCREEN, attributes=attributes, parent=parent, measures=labels):
+            started = time.perf_counter()
+            found = await self._in_thread(lambda: screened(gathered.rows, screen=self.config.used_screen, f=f))
+            screen_s = time.perf_counter() - started
+        rule, bound = await self._decide(state, found, len(gathered.rows), f, traceparent)
+        with self._telemetry.phase(semconv.Phase.AGGREGATE, attributes=attributes, parent=parent, measures=labels):
+            started = time.perf_counter()
+            rng = np.random.default_rng([state.terms.seed & 0xFFFFFFFF, state.terms.round])
+            outcome = await self._in_thread(
+                lambda: aggregated(
+                    gathered.rows, gathered.weights, rule=rule, screening=found.verdicts, f=bound, rng=rng
+                )
+            )
+            aggregate_s = time.perf_counter() - started
+        seconds = (state.gate_s, screen_s, aggregate_s)
+        result = self._conclude(state, agents, gathered, found, outcome, rule, bound, seconds)
+        self._tell(state.terms, result, traceparent)
+        return result
+
+    async def finish(self, round_number: int) -> None:
+        """The round is over; its rows can go. Late updates are kept for the next one."""
+        await self._in_thread(self._intake.finish, round_number)
+
+    async def status(self) -> dict[str, Any]:
+        """What is open and what the loop has done, as plain data."""
+        state = self._intake.open
+        return {
+            "name": "aggregator",
+            "round": None if state is None else state.terms.round,
+            "valid": 0 if state is None else state.valid,
+            "late": self._intake.waiting,
+            "gate": {} if state is None else {str(code): count for code, count in state.gate.counts.items()},
+            "mape": self._loop.knowledge.summary(),
+            "telemetry_dropped": dict(self._telemetry.dropped),
+        }
+
+    async def drain(self) -> bool:
+        """Send what telemetry is still waiting."""
+        return await asyncio.to_thread(self._telemetry.drain, 2.0)
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._single, work, *arguments)
+
+    def _submit(self, found: object, traceparent: str) -> Receipt:
+        batches: list[object] = list(found) if isinstance(found, list | tuple) else [found]  # pyright: ignore[reportUnknownArgumentType]
+        receipt = Receipt(host="")
+        for batch in batches:
+            receipt = receipt.joined(self._judge(batch, traceparent))
+        return receipt
+
+    def _judge(self, found: object, traceparent: str) -> Receipt:
+        state = self._intake.open
+        number = 0 if state is None else state.terms.round
+        with self._telemetry.phase(
+            semconv.Phase.GATE,
+            attributes={semconv.ATTR_ROUND: number, **self._labels},
+            parent=traceparent or None,
+            measures=self._labels,
+        ):
+            judged = self._intake.judge(found)
+        if judged is None:
+            return Receipt(host=str(getattr(found, "host", "")), counts={str(Refusal.STALE): 1})
+        report, receipt, state = judged
+        for code, count in receipt.counts.items():
+            self._telemetry.count(
+                semconv.METRIC_UPDATES,
+                count,
+                {**self._labels, semconv.ATTR_VERDICT: semconv.Verdict.REJECTED, semconv.ATTR_REFUSAL_CODE: code},
+            )
+        for proof in report.proofs:
+            self._telemetry.count(semconv.METRIC_EQUIVOCATIONS, 1, self._labels)
+            self._telemetry.event(
+                semconv.EVENT_EQUIVOCATION_PROVED,
+                {
+                    semconv.ATTR_AGENT_ID: proof.agent,
+                    semconv.ATTR_ROUND: state.terms.round,
+                    semconv.ATTR_FIRST_DIGEST: proof.digests[0].hex(),
+                    semconv.ATTR_SECOND_DIGEST: proof.digests[1].hex(),
+                },
+            )
+        return receipt
+
+    async def _decide(self, state: OpenRound, found: Screened, n: int, f: int, traceparent: str) -> tuple[Rule, int]:
+        """The rule and bound to use, after the loop has seen what the screen found."""
+        chosen: list[tuple[Rule, int]] = [(self.config.used_rule, f)]
+
+        def execute(action: Action) -> str:
+            if action.name != "stricter_rule":
+                return "noted"
+            stricter = Median()
+            # Every update that stands out may be a lie; the median bears them while they are a minority.
+            stricter.requires(n - int(found.verdicts.rejected.sum()), found.standing_out)
+            chosen.append((stricter, found.standing_out))
+            return f"{stricter.name} with a bound of {found.standing_out}"
+
+        standing = Standing(
+            n=len(state.terms.roster),
+            quorum=state.terms.quorum,
+            valid=n,
+            age=0.0,
+            standing_out=found.standing_out,
+            screened=n,
+            fault_bound=f,
+        )
+        cycle = await self._loop.turn(standing, execute, parent=traceparent or None)
+        for outcome in cycle.outcomes:
+            if outcome.result != semconv.Outcome.SUCCESS:
+                raise RoundAbortedError(
+                    round=state.terms.round,
+                    reason=f"{found.standing_out} of {n} updates stand out, the bound is {f}: {outcome.detail}",
+                )
+        return chosen[-1]
+
+    def _conclude(
+        self,
+        state: OpenRound,
+        agents: tuple[str, ...],
+        gathered: Gathered,
+        found: Screened,
+        outcome: Outcome,
+        rule: Rule,
+        bound: int,
+        seconds: tuple[float, float, float],
+    ) -> Aggregation:
+        """The result, with the verdicts of the agents that only were observed."""
+        n = len(agents)
+        judges = [outcome.verdicts[judge] for judge in outcome.judges[:n].tolist()]
+        watched = self._watch(gathered, found)
+        screened_out = [agents[row] for row in np.flatnonzero(found.verdicts.rejected[:n])]
+        culpable = [agent for agent, code in state.refused.items() if code != Refusal.QUARANTINED]
+        standing_out = [agent for agent, above in watched.items() if above]
+        known = gathered.losses[np.isfinite(gathered.losses)]
+        return Aggregation(
+            value=outcome.value,
+            variance=outcome.variance,
+            agents=agents + gathered.observed,
+            decisions=np.concatenate(
+                [outcome.decisions[:n], np.full(len(gathered.observed), Decision.REJECTED, np.int8)]
+            ),
+            judges=tuple(judge.rule for judge in judges) + ("trust",) * len(gathered.observed),
+            reasons=tuple(judge.reasons[int(judge.reason_index[row])] for row, judge in enumerate(judges))
+            + (OBSERVED,) * len(gathered.observed),
+            scores=np.array([*(judge.scores[row] for row, judge in enumerate(judges)), *[np.nan] * len(watched)]),
+            thresholds=np.array([*(judge.threshold for judge in judges), *[np.nan] * len(watched)]),
+            flagged=tuple(sorted({*screened_out, *culpable, *standing_out})),
+            refused=dict(sorted(state.refused.items())),
+            proofs=tuple((agent, proof.to_dict()) for agent, proof in sorted(state.proofs.items())),
+            digests=gathered.digests,
+            rule=repr(rule),
+            counted=int((outcome.decisions != Decision.REJECTED).sum()),
+            fault_bound=bound,
+            standing_out=found.standing_out,
+            stale=len(gathered.stale),
+            loss=float(known.mean()) if len(known) else float("nan"),
+            norm=float(np.median(gathered.norms)) if n else 0.0,
+            gate_s=seconds[0],
+            screen_s=seconds[1],
+            aggregate_s=seconds[2],
+        )
+
+    def _watch(self, gathered: Gathered, found: Screened) -> dict[str, bool]:
+        """agent -> whether its update stands out, for those that are judged and do not count."""
+        if not gathered.observed:
+            return {}
+        everything = np.concatenate([gathered.rows, gathered.observed_rows])
+        verdicts = self.config.used_screen.screen(everything, centre=found.centre, f=len(everything))
+        tail = verdicts.rejected[len(gathered.rows) :].tolist()
+        return dict(zip(gathered.observed, tail, strict=True))
+
+    def _tell(self, terms: Terms, result: Aggregation, traceparent: str) -> None:
+        telemetry = self._telemetry
+        if not telemetry.enabled:
+            return
+        for decision in Decision:
+            count = int((result.decisions == decision).sum())
+            if count:
+                telemetry.count(semconv.METRIC_UPDATES, count, {**self._labels, semconv.ATTR_VERDICT: decision.word})
+        telemetry.count(semconv.METRIC_GRADIENT_TRANSMISSION_COUNT, len(result.agents), self._labels)
+        if result.flagged:
+            telemetry.count(semconv.METRIC_BYZANTINE_DETECTION_COUNT, len(result.flagged), self._labels)
+            telemetry.event(
+                semconv.EVENT_BYZANTINE_DETECTED,
+                {
+                    semconv.ATTR_ROUND: terms.round,
+                    semconv.ATTR_BYZANTINE_AGENT_IDS: list(result.flagged),
+                    semconv.ATTR_DETECTION_METHOD: self.config.used_screen.name,
+                },
+                parent=traceparent or None,
+            )

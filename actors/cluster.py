@@ -1,0 +1,245 @@
+"""Ray, and its traps, in one place: how a cluster is started or joined, and how actors are made on it.
+
+The traps (Ray 2.60) and what is done about them:
+
+- Since 2.59 a local ``ray.init()`` turns token authentication on and writes a token into the home
+  folder, after which ``ray start --head`` asks for it and ``ray.init("host:port")`` fails without saying
+  why. A cluster of our own on loopback says ``RAY_AUTH_MODE=disabled``; for an existing one the mode is
+  taken as the user has set it, or ``token`` when a token is at hand.
+- Under ``uv run`` every worker starts through uv in a copy of the project. That hook is switched off.
+- Workers run at nice 15 and lose against everything else on the machine. Ours run at 0.
+- The object store takes a third of the memory. A swarm's messages are small: 256 MiB are enough.
+- Usage statistics are sent to Ray's makers. Ours stay here.
+
+Environment variables only count when they are set before Ray is imported, so `prepare` comes first.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actors.config import AGGREGATOR, COORDINATOR, NAMESPACE, SwarmConfig, host_name, validator_name
+from federation.errors import SwarmError
+from federation.identity import Secret
+
+if TYPE_CHECKING:
+    from actors.conductor import Handle
+
+OBJECT_STORE_BYTES = 256 * 2**20
+HEAD = "node:__internal_head__"
+"""Resource that only the head node has: journal, coordinator and aggregator live and die with it."""
+
+LOCAL_ENVIRONMENT: Mapping[str, str] = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
+}
+
+
+class ClusterError(SwarmError):
+    """A Ray cluster that cannot be reached."""
+
+    code = "cluster.unreachable"
+
+    def __init__(self, *, address: str, found: str) -> None:
+        super().__init__(
+            f"No Ray cluster at {address!r} ({found}). Is it running, and does RAY_AUTH_MODE (disabled or token) match "
+            "what it was started with? `swarmlore doctor` checks both; `--address local` starts one here.",
+            address=address,
+            found=found,
+        )
+
+
+class NoSwarmError(SwarmError):
+    """A cluster on which no swarm is running."""
+
+    code = "cluster.no_swarm"
+
+    def __init__(self, *, namespace: str) -> None:
+        super().__init__(
+            f"No swarm is running in namespace {namespace!r} of this cluster. Start one: `swarmlore up`, or "
+            "`await Swarm.start(config)`.",
+            namespace=namespace,
+        )
+
+
+class SwarmRunningError(SwarmError):
+    """A cluster on which a swarm is running already."""
+
+    code = "cluster.swarm_running"
+
+    def __init__(self, *, namespace: str) -> None:
+        super().__init__(
+            f"A swarm is running in namespace {namespace!r} already. Connect to it, or stop it: `swarmlore down`.",
+            namespace=namespace,
+        )
+
+
+def prepare(address: str) -> None:
+    """Set the environment that Ray reads when it is imported. What the user has set stays."""
+    settings = dict(LOCAL_ENVIRONMENT)
+    if address != "local":
+        del settings["RAY_AUTH_MODE"]
+        if _token_at_hand():
+            settings["RAY_AUTH_MODE"] = "token"
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+
+
+def join(address: str = "local", *, cpus: int | None = None) -> dict[str, Any]:
+    """Start a cluster here (``"local"``) or join one (``"auto"`` or ``"host:port"``); facts about it.
+
+    Raises:
+        ClusterError: when there is none, or it does not let us in.
+    """
+    prepare(address)
+    import ray
+
+    if not ray.is_initialized():
+        options: dict[str, Any] = {"address": address, "namespace": NAMESPACE, "log_to_driver": False}
+        options |= {"logging_level": "ERROR", "configure_logging": False}
+        if address == "local":
+            options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+            # Ray's sockets live below this folder, and a socket's path may have 107 bytes.
+            options |= (
+                {"_temp_dir": tempfile.mkdtemp(prefix="lore-", dir="/tmp")} if len(tempfile.gettempdir()) > 40 else {}
+            )
+            if cpus is not None:
+                options["num_cpus"] = cpus
+        try:
+            ray.init(**options)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ClusterError(address=address, found=f"{type(error).__name__}: {error}"[:300]) from error
+    return {"address": ray.get_runtime_context().gcs_address, "cpus": int(ray.cluster_resources().get("CPU", 1))}
+
+
+def joined() -> bool:
+    """Whether this process is in a cluster already."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
+
+
+def find(name: str) -> Handle:
+    """The handle of a named actor. Raises ValueError when there is none."""
+    import ray
+
+    return ray.get_actor(name, namespace=NAMESPACE)
+
+
+def put(value: Any) -> Any:
+    """A reference to a value that every node can read."""
+    import ray
+
+    return ray.put(value)
+
+
+def running() -> bool:
+    """Whether a coordinator is there."""
+    try:
+        find(COORDINATOR)
+    except ValueError:
+        return False
+    return True
+
+
+def launch(config: SwarmConfig, *, cpus: int) -> None:
+    """Make all actors of a swarm, detached and named, and return at once.
+
+    The state directory is that of the head node, where coordinator and aggregator are put.
+    """
+    from actors.aggregator import Aggregator
+    from actors.coordinator import Coordinator
+    from actors.validator import ConvergenceValidator
+
+    secret = stored_secret(config.state_dir)
+    shares = tuple(config.shares(cpus))
+    journal = (config.state_dir / "journal.sqlite").absolute()
+    for number, agents in enumerate(shares):
+        make_host(number, agents, config, secret)
+    for number in range(config.validators):
+        _actor(ConvergenceValidator, validator_name(number)).remote(number, config)
+    _actor(Aggregator, AGGREGATOR, head=True).remote(config, journal)
+    reviver = Reviver(shares, config, secret)
+    _actor(Coordinator, COORDINATOR, head=True).remote(config, shares, secret, journal, find, put, reviver)
+
+
+def make_host(number: int, agents: tuple[str, ...], config: SwarmConfig, secret: Secret) -> None:
+    """Make a host, unless it is there."""
+    from actors.host import AgentHost
+
+    name = host_name(number)
+    _actor(AgentHost, name, spread=True).remote(name, agents, config, secret.derive("host"))
+
+
+class Reviver:
+    """Makes a host again that Ray has given up. Held by the coordinator."""
+
+    def __init__(self, shares: tuple[tuple[str, ...], ...], config: SwarmConfig, secret: Secret) -> None:
+        self._shares, self._config, self._secret = shares, config, secret
+
+    def __call__(self, name: str) -> None:
+        for number, agents in enumerate(self._shares):
+            if host_name(number) == name:
+                make_host(number, agents, self._config, self._secret)
+
+
+def dismiss() -> int:
+    """End every actor of the swarm. Returns how many there were."""
+    import ray
+    from ray.util import list_named_actors
+
+    listed: list[Any] = list_named_actors(all_namespaces=True)
+    names: list[str] = [
+        actor["name"]
+        for actor in listed
+        if actor["namespace"] == NAMESPACE and actor["name"].startswith("swarmlore-")
+    ]
+    for name in names:
+        try:
+            ray.kill(ray.get_actor(name, namespace=NAMESPACE), no_restart=True)
+        except ValueError:
+            continue  # it went by itself
+    return len(names)
+
+
+def stored_secret(folder: Path) -> Secret:
+    """The secret of this state directory, made when there is none; readable by its owner only."""
+    path = folder / "secret"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return Secret(path.read_bytes())
+    value = secrets.token_bytes(32)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(value)
+    return Secret(value)
+
+
+def _actor(kind: type[Any], name: str, *, head: bool = False, spread: bool = False) -> Any:
+    import ray
+
+    return ray.remote(kind).options(
+        name=name,
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        max_restarts=-1,
+        max_task_retries=0,
+        num_cpus=0,
+        resources={HEAD: 0.001} if head else None,
+        scheduling_strategy="SPREAD" if spread else "DEFAULT",
+    )
+
+
+def _token_at_hand() -> bool:
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return True
+    return (Path.home() / ".ray" / "auth_token").exists()

@@ -1,0 +1,430 @@
+"""The conductor: carries out the instructions of one round, and turns what happens into its events.
+
+It holds no decision of the federation: when to close, wait or abort is `federation.round`'s. What it
+knows is how to ask an actor, and what to do when the actor is gone: ask again until the round is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.faults import LOST
+from actors.host import MissingBaseError
+from actors.messages import Aggregation, Measurement, Receipt
+from federation.errors import RoundAbortedError, SwarmError
+from federation.release import Release
+from federation.round import (
+    Abort,
+    Aggregate,
+    Aggregated,
+    Applied,
+    Apply,
+    Arrived,
+    AskCommitments,
+    AskUpdates,
+    Committed,
+    Event,
+    Failed,
+    Finish,
+    Instruction,
+    Lost,
+    Opened,
+    Released,
+    Round,
+    Stopped,
+    Ticked,
+    Validate,
+    Validated,
+    Wake,
+    WindowExtended,
+)
+from federation.round import Release as MakeRelease
+from federation.terms import Terms
+
+Handle = Any
+"""A Ray actor handle: ``handle.method.remote(...)`` is awaitable."""
+
+REVIEW_AT = 0.8
+"""Share of the deadline after which the aggregator's loop looks for stragglers."""
+
+APPLY_TIMEOUT_S = 10.0
+"""A host that does not take a release in this time gets it with its next question."""
+
+RETRY_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Pauses between attempts to reach an actor that is down; the last one repeats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """Who plays in the round.
+
+    Attributes:
+        hosts: name -> its agents of the roster.
+        validators: names.
+        find: from a name to a handle, afresh at each attempt.
+        put: keeps a large value where all nodes can read it, and returns what to pass instead.
+    """
+
+    hosts: Mapping[str, tuple[str, ...]]
+    validators: Sequence[str]
+    aggregator: str
+    find: Callable[[str], Handle]
+    put: Callable[[Any], Any]
+
+
+@dataclass(slots=True)
+class Times:
+    """Seconds of each phase."""
+
+    started: float = 0.0
+    learn: float = 0.0
+    aggregate: float = 0.0
+    validate: float = 0.0
+    release: float = 0.0
+    apply: float = 0.0
+
+
+@dataclass(slots=True)
+class Score:
+    """What the round has come to so far; complete when `Conductor.run` returns."""
+
+    aggregation: Aggregation | None = None
+    measurements: list[Measurement] = field(default_factory=list[Measurement])
+    release: Release | None = None
+    artefact: bytes = b""
+    applied: int = 0
+    refusals: dict[str, int] = field(default_factory=dict[str, int])
+    times: Times = field(default_factory=Times)
+    error: SwarmError | None = None
+
+
+class Conductor:
+    """One round, carried out.
+
+    Args:
+        terms: of the round.
+        cast: who plays.
+        base: the release that is learned from, its artefact, and its value.
+        public: the coordinator's public key.
+        fold: from base value and aggregate to the next value; pure.
+        history: divergences of the run so far, for the validators.
+        make_release: signs and journals a release of a value; returns it with its artefact.
+        previous: agent -> digest of its last counted payload, for the gate.
+        traceparent: of the round's span.
+        phase: opens a span for a phase of the round.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        cast: Cast,
+        *,
+        base: tuple[Release, bytes, NDArray[np.float32]],
+        public: bytes,
+        fold: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]],
+        history: Mapping[str, Any],
+        make_release: Callable[[Score, NDArray[np.float32]], Awaitable[tuple[Release, bytes]]],
+        previous: Mapping[str, bytes],
+        traceparent: str,
+    ) -> None:
+        self.round = Round(terms)
+        self.score = Score()
+        self._terms = terms
+        self._cast = cast
+        self._base = base
+        self._public = public
+        self._fold = fold
+        self._history = history
+        self._make_release = make_release
+        self._previous = previous
+        self._trace = traceparent
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: list[asyncio.TimerHandle] = []
+        self._ready = asyncio.Event()
+        self._value: NDArray[np.float32] | None = None
+        self._asked_at = 0.0
+
+    async def run(self) -> Score:
+        """The score of the finished or aborted round. Never raises for what happens to other actors."""
+        self.score.times.started = time.perf_counter()
+        self._spawn(self._open())
+        self._perform(self.round.handle(Opened(at=0.0)))
+        timer = asyncio.get_running_loop().call_later(
+            REVIEW_AT * self._terms.deadline_s, lambda: self._spawn(self._review())
+        )
+        self._timers.append(timer)
+        try:
+            while not self.round.over:
+                event = await self._events.get()
+                self._perform(self.round.handle(event))
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+        self.score.error = self.round.error
+        return self.score
+
+    def stop(self, reason: str) -> None:
+        """Ask the round to end here. It does, unless its release is written already."""
+        self._events.put_nowait(Stopped(reason=reason, at=self.age))
+
+    def cancel(self) -> None:
+        """Drop what is still under way, late hosts included."""
+        for task in self._tasks:
+            task.cancel()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the round was opened here."""
+        return time.perf_counter() - self.score.times.started
+
+    def _perform(self, instructions: list[Instruction]) -> None:
+        for instruction in instructions:
+            match instruction:
+                case AskUpdates(agents=agents):
+                    self._asked_at = self.age
+                    self._each_host(agents, self._ask_updates)
+                case AskCommitments(agents=agents):
+                    self._asked_at = self.age
+                    self._each_host(agents, self._ask_commitments)
+                case Wake(at=at):
+                    loop = asyncio.get_running_loop()
+                    delay = max(at - self.age, 0.0)
+                    self._timers.append(loop.call_later(delay, self._tick, at))
+                case Aggregate():
+                    self._spawn(self._guard(self._aggregate(instruction)))
+                case Validate():
+                    self._spawn(self._guard(self._validate()))
+                case MakeRelease():
+                    self._spawn(self._guard(self._release()))
+                case Apply():
+                    self._spawn(self._apply())
+                case Abort() | Finish():
+                    self._spawn(self._finish())
+
+    def _each_host(self, agents: tuple[str, ...], ask: Callable[[str], Awaitable[None]]) -> None:
+        asked = frozenset(agents)
+        for host, residents in self._cast.hosts.items():
+            theirs = tuple(agent for agent in residents if agent in asked)
+            if theirs:
+                self._spawn(self._persist(host, theirs, ask))
+
+    async def _persist(self, host: str, agents: tuple[str, ...], ask: Callable[[str], Awaitable[None]]) -> None:
+        """Ask a host until it has answered or the round no longer wants its answer."""
+        attempt = 0
+        while not self.round.over:
+            try:
+                await ask(host)
+            except LOST as error:
+                self._put(Lost(agents=agents, reason=type(error).__name__, at=self.age))
+            except SwarmError as error:
+                self._put(Lost(agents=agents, reason=error.code, at=self.age))
+            except Exception as error:  # noqa: BLE001 - a host may fail in any way; its agents just did not answer
+                self._put(Lost(agents=agents, reason=type(error).__name__, at=self.age))
+            else:
+                return
+            await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            attempt += 1
+
+    async def _ask_updates(self, host: str) -> None:
+        handle = self._cast.find(host)
+        try:
+            done, batches = handle.learn.options(num_returns=2).remote(self._terms, self._trace)
+            await done
+        except MissingBaseError:
+            await self._catch_up(handle)
+            done, batches = handle.learn.options(num_returns=2).remote(self._terms, self._trace)
+            await done
+        self.score.times.learn = max(self.score.times.learn, self.age - self._asked_at)
+        await self._ready.wait()
+        receipt: Receipt = await self._with_aggregator(
+            lambda aggregator: aggregator.submit.remote(batches, self._trace)
+        )
+        for code, count in receipt.counts.items():
+            self.score.refusals[code] = self.score.refusals.get(code, 0) + count
+        self._put(self._arrived(receipt))
+
+    async def _ask_commitments(self, host: str) -> None:
+        handle = self._cast.find(host)
+        try:
+            batch = await handle.commit.remote(self._terms, self._trace)
+        except MissingBaseError:
+            await self._catch_up(handle)
+            batch = await handle.commit.remote(self._terms, self._trace)
+        await self._ready.wait()
+        bound = await self._with_aggregator(lambda aggregator: aggregator.commit.remote(batch))
+        self._put(Committed(agents=tuple(bound), at=self.age))
+
+    async def _catch_up(self, handle: Handle) -> None:
+        release, artefact, _ = self._base
+        await handle.apply.remote(release, artefact, self._public, self._trace)
+
+    async def _open(self) -> None:
+        """Give the aggregator the terms; what its journal holds already counts as arrived."""
+        receipts: list[Receipt] = await self._with_aggregator(None)
+        self._ready.set()
+        for receipt in receipts:
+            self._put(self._arrived(receipt))
+
+    async def _with_aggregator(self, call: Callable[[Handle], Awaitable[Any]] | None) -> Any:
+        """The answer of the aggregator; after a restart it is given the terms again first."""
+        attempt = 0
+        while True:
+            try:
+                aggregator = self._cast.find(self._cast.aggregator)
+                if call is None or attempt:
+                    opened = await aggregator.open.remote(self._terms, self._previous)
+                    if call is None:
+                        return opened
+                    for receipt in opened:
+                        self._put(self._arrived(receipt))
+                return await call(aggregator)
+            except LOST as error:
+                if self.age > 2 * self._terms.deadline_s:
+                    raise RoundAbortedError(
+                        round=self._terms.round, reason=f"the aggregator cannot be reached ({type(error).__name__})"
+                    ) from error
+                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+                attempt += 1
+
+    async def _review(self) -> None:
+        """Let the aggregator's loop look at the round before its deadline."""
+        try:
+            aggregator = self._cast.find(self._cast.aggregator)
+            asked = await aggregator.review.remote(self.age / self.round.deadline)
+        except LOST:
+            return  # it is being restarted; the deadline stands
+        for name, parameters in asked:
+            if name == "extend_window":
+                self._put(WindowExtended(by_s=parameters["share"] * self._terms.deadline_s, at=self.age))
+
+    async def _aggregate(self, instruction: Aggregate) -> None:
+        started = self.age
+        found: Aggregation = await self._with_aggregator(
+            lambda aggregator: aggregator.aggregate.remote(instruction.agents, instruction.fault_bound, self._trace)
+        )
+        self.score.aggregation = found
+        self._value = self._fold(self._base[2], found.value)
+        self.score.times.aggregate = self.age - started
+        self._put(Aggregated(at=self.age))
+
+    async def _validate(self) -> None:
+        started = self.age
+        found = self.score.aggregation
+        if found is None or self._value is None:
+            raise RoundAbortedError(round=self._terms.round, reason="there is nothing to validate")
+        old, new = self._base[2], self._value
+        if old.nbytes > INLINE:
+            old, new = self._cast.put(old), self._cast.put(new)
+        answers = await asyncio.gather(
+            *(self._measure(name, old, new, found.variance) for name in self._cast.validators), return_exceptions=True
+        )
+        self.score.measurements = [answer for answer in answers if isinstance(answer, Measurement)]
+        if not self.score.measurements:
+            raise RoundAbortedError(
+                round=self._terms.round, reason=f"none of {len(answers)} validators answered: {answers[0]!r}"
+            )
+        self.score.times.validate = self.age - started
+        self._put(Validated(at=self.age))
+
+    async def _measure(self, name: str, old: Any, new: Any, variance: NDArray[np.float64]) -> Measurement:
+        attempt = 0
+        while True:
+            try:
+                return await self._cast.find(name).measure.remote(
+                    old, new, variance, self._terms.round, self._history, self._trace
+                )
+            except LOST:
+                # One validator that is down is not waited for longer than a restart takes.
+                if attempt >= len(RETRY_S) + 10:
+                    raise
+                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+                attempt += 1
+
+    async def _release(self) -> None:
+        started = self.age
+        if self._value is None:
+            raise RoundAbortedError(round=self._terms.round, reason="there is nothing to release")
+        release, artefact = await self._make_release(self.score, self._value)
+        self.score.release, self.score.artefact = release, artefact
+        self.score.times.release = self.age - started
+        self._put(Released(version=release.version, at=self.age))
+
+    async def _apply(self) -> None:
+        started = self.age
+        release = self.score.release
+        if release is not None:
+            self.score.applied = await spread_release(
+                self._cast, release, self.score.artefact, self._public, traceparent=self._trace
+            )
+        self.score.times.apply = self.age - started
+        self._put(Applied(at=self.age))
+
+    async def _finish(self) -> None:
+        try:
+            await self._cast.find(self._cast.aggregator).finish.remote(self._terms.round)
+        except LOST:
+            return  # its memory went with it
+
+    async def _guard(self, work: Awaitable[None]) -> None:
+        """Turn what goes wrong in an instruction into the event that ends the round."""
+        try:
+            await work
+        except SwarmError as error:
+            self._put(Failed(error=_plain(error), at=self.age))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the round must end with a reason, not hang
+            reason = f"{type(error).__name__}: {error}"
+            self._put(Failed(error=RoundAbortedError(round=self._terms.round, reason=reason), at=self.age))
+
+    def _arrived(self, receipt: Receipt) -> Arrived:
+        return Arrived(
+            accepted=receipt.accepted,
+            refused=receipt.refused,
+            withdrawn=receipt.withdrawn,
+            late=receipt.late,
+            at=self.age,
+        )
+
+    def _tick(self, at: float) -> None:
+        self._put(Ticked(at=max(at, self.age)))
+
+    def _put(self, event: Event) -> None:
+        if not self.round.over:
+            self._events.put_nowait(event)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+INLINE = 100_000
+"""Bytes up to which Ray sends an argument along with the call."""
+
+
+async def spread_release(cast: Cast, release: Release, artefact: bytes, public: bytes, *, traceparent: str = "") -> int:
+    """Give a release to every host. Returns how many have it; the others get it with their next question."""
+    sent = cast.put(artefact) if len(artefact) > INLINE else artefact
+
+    async def give(host: str) -> bool:
+        try:
+            async with asyncio.timeout(APPLY_TIMEOUT_S):
+                await cast.find(host).apply.remote(release, sent, public, traceparent)
+        except (*LOST, TimeoutError, SwarmError):
+            return False
+        return True
+
+    return sum(await asyncio.gather(*(give(host) for host in cast.hosts)))
+
+
+def _plain(error: SwarmError) -> SwarmError:
+    """The error itself, without the wrapper that Ray puts around what an actor raised."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, SwarmError) else error

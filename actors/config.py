@@ -1,0 +1,134 @@
+"""What a swarm is started with: one typed tree, built once at the edge and passed down."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from workloads.attacks import Adversary
+
+from federation.errors import FaultBoundError
+from federation.rules.base import Rule
+from federation.screening import Screen
+from federation.terms import fault_bound
+from federation.workload import Workload
+from telemetry import TelemetryConfig
+
+NAMESPACE = "swarmlore"
+COORDINATOR = "swarmlore-coordinator"
+AGGREGATOR = "swarmlore-aggregator"
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+def host_name(number: int) -> str:
+    """The Ray name of a host actor."""
+    return f"swarmlore-host-{number}"
+
+
+def validator_name(number: int) -> str:
+    """The Ray name of a validator actor."""
+    return f"swarmlore-validator-{number}"
+
+
+class SwarmConfig(BaseModel):
+    """The settings of a swarm. Unknown names are errors.
+
+    Attributes:
+        workload: what is learned.
+        agents: ids of the agents, each once; at least one.
+        run: id of the run; part of every signature.
+        seed: the same seed and data give the same releases, byte for byte.
+        hosts: host actors that the agents are spread over; None for one a CPU of the cluster.
+        agents_per_host: instead of ``hosts``: 1 gives every agent a process of its own.
+        fault_bound: how many agents may lie or be silent; None for floor((n - 1) / 3).
+        deadline_s: seconds until a round closes with what it has.
+        linger_s: seconds that a round with a quorum waits for the others.
+        commit_reveal: agents commit to their updates before anyone shows one.
+        validators: how many measure convergence.
+        threshold, min_rounds, patience: converged means KL below the threshold, ``patience`` times in a row,
+            after at least ``min_rounds`` rounds.
+        rule, screen: instead of the workload's own.
+        weight_cap: largest sample count that an agent may declare.
+        late_decay: what a late update counts for in the next round; 0 leaves it out.
+        round_budget_s: latency that the coordinator's loop holds rounds to.
+        adversary: marked agents and their attack, for evaluation.
+        state_dir: folder of journal and keys, on the node of the coordinator.
+        telemetry: where spans, metrics and events go.
+        keep_artefacts: how many of the newest releases keep their artefact, for ``get`` and ``rollback``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    workload: Any
+    agents: tuple[str, ...] = Field(min_length=1)
+    run: str = Field(default="swarm", min_length=1, max_length=128)
+    seed: int = 0
+    hosts: int | None = Field(default=None, ge=1)
+    agents_per_host: int | None = Field(default=None, ge=1)
+    fault_bound: int | None = Field(default=None, ge=0)
+    deadline_s: Positive = 30.0
+    linger_s: float = Field(default=0.5, ge=0)
+    commit_reveal: bool = False
+    validators: int = Field(default=1, ge=1)
+    threshold: Positive = 0.01
+    min_rounds: int = Field(default=10, ge=1)
+    patience: int = Field(default=3, ge=1)
+    rule: Any = None
+    screen: Any = None
+    weight_cap: Positive = 1e6
+    late_decay: float = Field(default=0.5, ge=0, le=1)
+    round_budget_s: Positive = 0.15
+    adversary: Adversary | None = None
+    state_dir: Path = Path(".swarmlore")
+    telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig)
+    keep_artefacts: int = Field(default=1000, ge=1)
+
+    @field_validator("agents")
+    @classmethod
+    def _sorted_once(cls, agents: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(agents)) != len(agents):
+            twice = sorted({agent for agent in agents if agents.count(agent) > 1})[:5]
+            raise ValueError(f"agent ids must differ; more than once: {', '.join(twice)}")
+        if not all(agents):
+            raise ValueError("an agent id is empty")
+        return tuple(sorted(agents))
+
+    @model_validator(mode="after")
+    def _fits(self) -> SwarmConfig:
+        n = len(self.agents)
+        if self.fault_bound is not None and n <= 3 * self.fault_bound:
+            raise ValueError(str(FaultBoundError(n=n, f=self.fault_bound)))
+        if self.hosts is not None and self.agents_per_host is not None:
+            raise ValueError("give hosts or agents_per_host, not both")
+        if self.adversary is not None:
+            strangers = sorted(set(self.adversary.agents) - set(self.agents))
+            if strangers:
+                raise ValueError(f"the adversary marks agents that are not enrolled: {', '.join(strangers[:5])}")
+        for name, protocol in (("workload", Workload), ("rule", Rule), ("screen", Screen)):
+            value = getattr(self, name)
+            if (value is not None or name == "workload") and not isinstance(value, protocol):
+                raise ValueError(f"{name} is a {type(value).__name__}, which is no {protocol.__name__}")
+        return self
+
+    @property
+    def used_rule(self) -> Rule:
+        return self.rule or self.workload.rule
+
+    @property
+    def used_screen(self) -> Screen:
+        return self.screen or self.workload.screen
+
+    @property
+    def used_fault_bound(self) -> int:
+        return fault_bound(len(self.agents)) if self.fault_bound is None else self.fault_bound
+
+    def shares(self, cpus: int) -> list[tuple[str, ...]]:
+        """The agents of each host, for a cluster of so many CPUs. Contiguous, of nearly equal size."""
+        n = len(self.agents)
+        hosts = self.hosts or (-(-n // self.agents_per_host) if self.agents_per_host else max(cpus, 1))
+        hosts = min(hosts, n)
+        cuts = [n * number // hosts for number in range(hosts + 1)]
+        return [self.agents[start:end] for start, end in pairwise(cuts)]

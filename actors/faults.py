@@ -1,0 +1,14 @@
+"""Which exceptions mean that an actor, and not its answer, was lost."""
+
+from __future__ import annotations
+
+from ray import exceptions
+
+LOST = (
+    exceptions.RayActorError,
+    exceptions.ObjectLostError,
+    exceptions.WorkerCrashedError,
+    exceptions.NodeDiedError,
+    exceptions.RaySystemError,
+)
+"""Raised by a call whose actor died, is restarting, or whose result went down with its node."""

@@ -1,0 +1,313 @@
+"""The host: runs the local learners of many agents, signs for each with its own key, answers `predict`.
+
+One call a phase carries one stacked matrix for all agents of the host. Learning happens in a thread,
+so `predict` and `status` answer from the last release while it runs. A host keeps its last batch: to
+be asked again for the same round costs nothing and gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.config import SwarmConfig
+from federation.errors import SwarmError
+from federation.identity import DIGEST_BYTES, NONCE_BYTES, Secret, SigningKey, commitment, payload_digests
+from federation.release import Release
+from federation.terms import Terms
+from federation.update import CommitBatch, UpdateBatch
+from federation.workload import Learned, Row
+from telemetry import Telemetry, semconv
+
+
+class MissingBaseError(SwarmError):
+    """A host that was asked to learn from a release that it does not have."""
+
+    code = "host.missing_base"
+
+    def __init__(self, *, host: str, version: int, has: int) -> None:
+        super().__init__(
+            f"{host} has release {has} and was asked to learn from {version}. Apply that release first.",
+            host=host,
+            version=version,
+            has=has,
+        )
+
+
+class UnknownAgentError(SwarmError):
+    """An agent that does not live where it was looked for."""
+
+    code = "host.unknown_agent"
+
+    def __init__(self, *, agent: str, host: str) -> None:
+        super().__init__(
+            f"{agent!r} does not live on {host}. `status()` lists the agents that are enrolled.", agent=agent, host=host
+        )
+
+
+class NoReleaseError(SwarmError):
+    """A question that only a release can answer, before there is one."""
+
+    code = "host.no_release"
+
+    def __init__(self, *, host: str) -> None:
+        super().__init__(f"{host} has no release yet. Start the swarm first.", host=host)
+
+
+class AgentHost:
+    """Many agents in one process.
+
+    Args:
+        name: of the actor.
+        agents: who lives here.
+        config: of the swarm.
+        secret: that the agents' signing keys derive from.
+        telemetry: of this process; made from the config when not given.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        agents: Sequence[str],
+        config: SwarmConfig,
+        secret: Secret,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self.name = name
+        self.config = config
+        self._telemetry = telemetry or Telemetry.start(
+            config.telemetry, actor_kind=semconv.ActorKind.HOST, instance=name
+        )
+        workload = config.workload
+        learner = workload.learner(tuple(agents), seed=config.seed)
+        self._learner = config.adversary.corrupt(learner) if config.adversary is not None else learner
+        self._workload = workload
+        self._agents: tuple[str, ...] = self._learner.agents
+        self._secrets = [secret.derive("agent", config.run, agent) for agent in self._agents]
+        self._keys = [SigningKey.of(own) for own in self._secrets]
+        self._row = {agent: row for row, agent in enumerate(self._agents)}
+        self._release: Release | None = None
+        self._value: Row | None = None
+        self._previous: tuple[Release, Row] | None = None
+        self._batches: dict[tuple[int, bytes], list[UpdateBatch]] = {}
+        self._single = ThreadPoolExecutor(1, thread_name_prefix="learn")
+        self._learning = asyncio.Lock()
+        self._idle: frozenset[str] = frozenset()
+        self._rounds = 0
+
+    async def enrol(self) -> dict[str, bytes]:
+        """agent -> Ed25519 public key."""
+        return {agent: key.public for agent, key in zip(self._agents, self._keys, strict=True)}
+
+    async def idle(self) -> tuple[str, ...]:
+        """Agents that have nothing to learn from, and are left off the next roster."""
+        counts = await asyncio.to_thread(lambda: self._learner.histogram().sum(axis=1))
+        self._idle = frozenset(agent for agent, mass in zip(self._agents, counts, strict=True) if not mass > 0)
+        return tuple(sorted(self._idle))
+
+    async def learn(self, terms: Terms, traceparent: str = "") -> list[UpdateBatch]:
+        """The signed updates of this host's agents; more than one batch only when an attack wants it.
+
+        Raises:
+            MissingBaseError: when the base is not the release that this host has.
+        """
+        async with self._learning:
+            key = (terms.round, terms.base)
+            if key not in self._batches:
+                base = self._base(terms)
+                loop = asyncio.get_running_loop()
+                batches = await loop.run_in_executor(self._single, self._learn, terms, base, traceparent)
+                self._batches = {key: batches}
+                self._rounds += 1
+            return self._batches[key]
+
+    async def commit(self, terms: Terms, traceparent: str = "") -> CommitBatch:
+        """Signed commitments to what `learn` will show."""
+        batches = await self.learn(terms, traceparent)
+        return await asyncio.to_thread(self._commit, terms, batches[0])
+
+    async def apply(self, release: Release, artefact: bytes, public: bytes, traceparent: str = "") -> int:
+        """Take a release into force. Returns its version.
+
+        Raises:
+            ReleaseError: when it does not verify; the last good one stays in force.
+        """
+        with self._telemetry.span(
+            semconv.SPAN_APPLY,
+            parent=traceparent or None,
+            attributes={
+                semconv.ATTR_ROUND: release.round,
+                semconv.ATTR_WORKLOAD: release.kind,
+                semconv.ATTR_RELEASE_VERSION: release.version,
+            },
+        ):
+            release.check(public=public, artefact=artefact)
+            if self._release is not None and release.version < self._release.version:
+                return self._release.version  # an old message that came late
+            value = self._workload.unpack(artefact)
+            if self._release is not None and self._value is not None:
+                self._previous = (self._release, self._value)
+            self._release, self._value = release, value
+        return release.version
+
+    async def predict(self, agent: str, states: NDArray[np.float32]) -> NDArray[np.intp]:
+        """Actions of one agent for ``(m, features)`` states, by the last release."""
+        if agent not in self._row:
+            raise UnknownAgentError(agent=agent, host=self.name)
+        if self._value is None:
+            raise NoReleaseError(host=self.name)
+        return self._workload.predict(self._value, np.asarray(states, dtype=np.float32))
+
+    async def observe(self, agent: str, experiences: Sequence[object]) -> int:
+        """Add to an agent's memory. Returns how many experiences it now holds."""
+        if agent not in self._row:
+            raise UnknownAgentError(agent=agent, host=self.name)
+        return self._learner.observe(agent, experiences)
+
+    async def histogram(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """The agents, and how often each met each kind of case."""
+        return self._agents, await asyncio.to_thread(self._learner.histogram)
+
+    async def status(self) -> dict[str, Any]:
+        """What this host is and has, as plain data."""
+        return {
+            "name": self.name,
+            "agents": len(self._agents),
+            "idle": sorted(self._idle),
+            "release": None if self._release is None else self._release.version,
+            "rounds": self._rounds,
+            "learning": self._learning.locked(),
+            "telemetry_dropped": dict(self._telemetry.dropped),
+        }
+
+    async def agents(self) -> tuple[str, ...]:
+        return self._agents
+
+    async def drain(self) -> bool:
+        """Send what telemetry is still waiting."""
+        return await asyncio.to_thread(self._telemetry.drain, 2.0)
+
+    def _base(self, terms: Terms) -> Row:
+        for release, value in ((self._release, self._value), self._previous or (None, None)):
+            if release is not None and value is not None and release.digest == terms.base:
+                return value
+        has = -1 if self._release is None else self._release.version
+        raise MissingBaseError(host=self.name, version=terms.base_version, has=has)
+
+    def _learn(self, terms: Terms, base: Row, traceparent: str) -> list[UpdateBatch]:
+        asked = [self._row[agent] for agent in terms.roster if agent in self._row]
+        labels = {semconv.ATTR_ROUND: terms.round, semconv.ATTR_WORKLOAD: terms.kind}
+        telemetry = self._telemetry
+        with telemetry.span(
+            semconv.SPAN_HOST_LEARNING,
+            parent=traceparent or None,
+            attributes={**labels, semconv.ATTR_HOST_ID: self.name, semconv.ATTR_AGENTS_COUNT: len(asked)},
+        ) as span:
+            begun, started = time.time_ns(), time.perf_counter()
+            learned = self._learner.learn(
+                base, round_number=terms.round, seeds=terms.seeds(self._agents), tuning=terms.tuning
+            )
+            seconds, ended = time.perf_counter() - started, time.time_ns()
+            self._idle = frozenset(agent for agent, idle in zip(self._agents, learned.idle, strict=True) if idle)
+            batches = self._sign(terms, learned, [row for row in asked if not learned.idle[row]])
+            self._tell(terms, learned, seconds, span.traceparent, begun, ended)
+            span.set(semconv.ATTR_BATCH_SIZE, learned.batch_size)
+            span.set(semconv.ATTR_NUM_EPOCHS, learned.epochs)
+        return batches
+
+    def _sign(self, terms: Terms, learned: Learned, rows: list[int]) -> list[UpdateBatch]:
+        agents = tuple(self._agents[row] for row in rows)
+        values = np.ascontiguousarray(learned.rows[rows]) if len(rows) < len(self._agents) else learned.rows
+        payload = self._workload.codec.encode(values)
+        weights = np.ascontiguousarray(learned.weights[rows], dtype=np.float64)
+        digests = payload_digests(terms.codec, payload, weights)
+        messages = terms.statement.messages(agents, digests)
+        signed = b"".join(self._keys[row].sign(message) for row, message in zip(rows, messages, strict=True))
+        nonces = None
+        if terms.commit_reveal:
+            text = b"".join(self._secrets[row].nonce(terms.run, str(terms.round)) for row in rows)
+            nonces = np.frombuffer(text, np.uint8).reshape(-1, NONCE_BYTES)
+        batch = UpdateBatch(
+            host=self.name,
+            statement=terms.statement,
+            codec=terms.codec,
+            agents=agents,
+            payload=payload,
+            weights=weights,
+            digests=digests,
+            signatures=np.frombuffer(signed, np.uint8).reshape(len(rows), -1),
+            losses=np.ascontiguousarray(learned.losses[rows], dtype=np.float64),
+            nonces=nonces,
+        )
+        adversary = self.config.adversary
+        return [batch] if adversary is None else list(adversary.send(batch))
+
+    def _commit(self, terms: Terms, batch: UpdateBatch) -> CommitBatch:
+        if batch.nonces is None:
+            return CommitBatch(
+                host=self.name,
+                statement=terms.statement,
+                agents=(),
+                commitments=np.empty((0, DIGEST_BYTES), np.uint8),
+                signatures=np.empty((0, 64), np.uint8),
+            )
+        sealed = b"".join(
+            commitment(batch.digests[row].tobytes(), batch.nonces[row].tobytes()) for row in range(len(batch))
+        )
+        commitments = np.frombuffer(sealed, np.uint8).reshape(-1, DIGEST_BYTES)
+        messages = terms.statement.commitments(batch.agents, commitments)
+        signed = b"".join(
+            self._keys[self._row[agent]].sign(message) for agent, message in zip(batch.agents, messages, strict=True)
+        )
+        return CommitBatch(
+            host=self.name,
+            statement=terms.statement,
+            agents=batch.agents,
+            commitments=commitments,
+            signatures=np.frombuffer(signed, np.uint8).reshape(-1, 64),
+        )
+
+    def _tell(self, terms: Terms, learned: Learned, seconds: float, parent: str, begun: int, ended: int) -> None:
+        """Spans, metrics and events of one round's learning."""
+        telemetry = self._telemetry
+        if not telemetry.enabled:
+            return
+        labels = {semconv.ATTR_WORKLOAD: terms.kind}
+        common = {**labels, semconv.ATTR_ROUND: terms.round}
+        known = learned.losses[np.isfinite(learned.losses)]
+        telemetry.observe(semconv.METRIC_LOCAL_TRAINING_DURATION, seconds, labels)
+        if len(known):
+            telemetry.gauge(semconv.METRIC_LOCAL_LOSS, float(known.mean()), labels)
+        telemetry.event(
+            semconv.EVENT_LOCAL_TRAINING_COMPLETED,
+            {
+                **common,
+                semconv.ATTR_HOST_ID: self.name,
+                semconv.ATTR_DURATION: seconds,
+                **({semconv.ATTR_LOSS: float(known.mean())} if len(known) else {}),
+            },
+        )
+        if not telemetry.detailed(len(terms.roster)):
+            return
+        for row, agent in enumerate(self._agents):
+            if not learned.idle[row]:
+                # All agents are trained in one batched step, so they share its start and its end.
+                telemetry.record_span(
+                    semconv.SPAN_AGENT_TRAINING,
+                    begun,
+                    ended,
+                    {
+                        **common,
+                        semconv.ATTR_AGENT_ID: agent,
+                        semconv.ATTR_LOSS: float(learned.losses[row]),
+                        semconv.ATTR_BATCH_SIZE: learned.batch_size,
+                        semconv.ATTR_NUM_EPOCHS: learned.epochs,
+                    },
+                    parent=parent,
+                )

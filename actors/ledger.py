@@ -1,0 +1,140 @@
+"""What the coordinator carries from round to round: trust, divergences, tuning, norms. A value, journaled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from actors.config import SwarmConfig
+from actors.journal import Journal
+from actors.messages import Aggregation
+from federation.convergence import ConvergenceCriterion, ConvergenceTracker
+from federation.identity import DIGEST_BYTES
+from federation.terms import Tuning
+from federation.trust import Outcome, Standing, TrustLedger
+
+NORM_FACTOR = 10.0
+"""An update may be this many times longer than the last round's median before the gate refuses it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """The state between two rounds.
+
+    Attributes:
+        trust: of every agent.
+        tracker: divergences of the run so far.
+        tuning: what the loops changed about local learning.
+        previous: agent -> digest of its last counted payload.
+        norm: median L2 norm of the last round's updates; 0.0 before the first.
+        first_norm_cap: the workload's own, until a norm is known.
+        good: the last version that was not diverging.
+        draft: record of the last release, before its durations are known.
+    """
+
+    trust: TrustLedger
+    tracker: ConvergenceTracker
+    tuning: Tuning
+    previous: Mapping[str, bytes]
+    norm: float
+    first_norm_cap: float
+    good: int
+    draft: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def of(cls, config: SwarmConfig, journal: Journal) -> Ledger:
+        """The ledger that the journal holds, or a fresh one."""
+        criterion = ConvergenceCriterion(
+            threshold=config.threshold, min_rounds=config.min_rounds, patience=config.patience
+        )
+        trust = journal.recall("trust")
+        tracker = journal.recall("tracker")
+        tuning = journal.recall("tuning")
+        previous = journal.recall("previous") or {"agents": [], "digests": ""}
+        digests = bytes.fromhex(previous["digests"])
+        started = TrustLedger.start(config.agents, fault_bound=config.fault_bound)
+        return cls(
+            trust=TrustLedger.from_dict(trust).enrol(config.agents) if trust else started,
+            tracker=ConvergenceTracker.from_dict(tracker, criterion=criterion)
+            if tracker
+            else ConvergenceTracker(criterion=criterion),
+            tuning=Tuning(**tuning) if tuning else Tuning(),
+            previous={
+                agent: digests[DIGEST_BYTES * row : DIGEST_BYTES * (row + 1)]
+                for row, agent in enumerate(previous["agents"])
+            },
+            norm=journal.recall("norm") or 0.0,
+            first_norm_cap=config.workload.norm_cap,
+            good=journal.recall("good") or 0,
+        )
+
+    @property
+    def norm_cap(self) -> float:
+        """The largest norm that the next round's gate lets through."""
+        return NORM_FACTOR * self.norm if self.norm > 0 else self.first_norm_cap
+
+    @property
+    def quarantined(self) -> tuple[str, ...]:
+        """Agents that the gate refuses."""
+        return self.trust.names(self.trust.quarantined)
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Agents that are judged and do not count: on probation, or below the reputation floor."""
+        return self.trust.names(~self.trust.trusted & ~self.trust.quarantined)
+
+    def after(self, found: Aggregation, kl: float, *, version: int) -> Ledger:
+        """The ledger after a round that made release ``version``."""
+        flagged, proven = frozenset(found.flagged), {agent for agent, _ in found.proofs}
+        outcomes = {
+            agent: Outcome.EQUIVOCATED if agent in proven else Outcome.FLAGGED if agent in flagged else Outcome.ACCEPTED
+            for agent in {*found.agents, *flagged, *proven}
+        }
+        tracker = self.tracker.observe(kl)
+        return replace(
+            self,
+            trust=self.trust.after_round(outcomes),
+            tracker=tracker,
+            previous=dict(found.digests),
+            norm=found.norm,
+            good=self.good if tracker.status == "diverging" else version,
+        )
+
+    def restarted(self, version: int) -> Ledger:
+        """The ledger after a rollback: the divergences of the run begin anew; trust stays."""
+        return replace(self, tracker=ConvergenceTracker(criterion=self.tracker.criterion), good=version)
+
+    def changes(self, after: Ledger) -> dict[str, str]:
+        """agent -> "quarantined" or "readmitted", for those whose standing changed so."""
+        words = {Standing.QUARANTINED: "quarantined", Standing.ACTIVE: "readmitted"}
+        moved = after.trust.changes(self.trust)
+        return {agent: words[new] for agent, (_, new) in moved.items() if new in words}
+
+    def facts(self) -> dict[str, Any]:
+        """What the journal has to remember."""
+        return {
+            "trust": self.trust.to_dict(),
+            "tracker": self.tracker.to_dict(),
+            "tuning": asdict(self.tuning),
+            "previous": {"agents": list(self.previous), "digests": b"".join(self.previous.values()).hex()},
+            "norm": self.norm,
+            "good": self.good,
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The state in short, for `status`."""
+        low = self.trust.agents, self.trust.reputation.tolist()
+        worst = sorted(zip(low[1], low[0], strict=True))[:5]
+        return {
+            "convergence": {
+                "status": self.tracker.status,
+                "rounds": self.tracker.rounds,
+                "rounds_remaining": self.tracker.remaining_rounds,
+                "kl_divergence": self.tracker.recent[-1] if self.tracker.recent else None,
+            },
+            "tuning": asdict(self.tuning),
+            "quarantined": list(self.quarantined),
+            "observed": list(self.observed),
+            "lowest_reputation": {agent: round(reputation, 4) for reputation, agent in worst if reputation < 1.0},
+        }

@@ -1,0 +1,147 @@
+"""The convergence validator: measures how far a candidate is from the release before it, and judges the trend.
+
+It keeps nothing between rounds: the history of the run comes with each question, so a restarted
+validator answers as the old one would. Its loop sees stall, oscillation, divergence and convergence,
+and plans more local epochs, a smaller learning rate, a rollback, or "converged"; the coordinator acts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.config import SwarmConfig, validator_name
+from actors.mape import Action, Knowledge, Loop, Symptom
+from actors.messages import Measurement
+from federation.convergence import ConvergenceCriterion, ConvergenceTracker, gaussian_kl
+from telemetry import Telemetry, semconv
+
+
+def analyze(knowledge: Knowledge[ConvergenceTracker], tracker: ConvergenceTracker) -> list[Symptom]:
+    """Symptoms from the divergences so far, this round's included."""
+    del knowledge
+    status, last = tracker.status, tracker.recent[-1]
+    detail = f"KL {last:.3g} after {tracker.rounds} rounds"
+    if status == "diverging":
+        return [Symptom(name="divergence", severity=1.0, detail=detail)]
+    if tracker.oscillating:
+        return [Symptom(name="oscillation", severity=0.6, detail=detail)]
+    if status == "stalled":
+        return [Symptom(name="stall", severity=0.5, detail=detail)]
+    if status == "converged":
+        return [Symptom(name="convergence", severity=0.1, detail=detail)]
+    return []
+
+
+def plan(knowledge: Knowledge[ConvergenceTracker], symptoms: Sequence[Symptom]) -> list[Action]:
+    """What to do about them. After a change the window has to fill again before the next one."""
+    answers = {
+        "divergence": Action(name="rollback", symptom="divergence", parameters={"learning_rate_scale": 0.5}),
+        "oscillation": Action(
+            name="decay_learning_rate", symptom="oscillation", parameters={"learning_rate_scale": 0.5}
+        ),
+        "stall": Action(name="more_epochs", symptom="stall", parameters={"epochs_scale": 1.5}),
+        "convergence": Action(name="converged", symptom="convergence"),
+    }
+    rested = knowledge.cycles - knowledge.facts.get("changed_at", -math.inf) >= REST
+    return [answers[symptom.name] for symptom in symptoms if symptom.name == "convergence" or rested]
+
+
+REST = 10
+"""Rounds that a change of tuning is given to take effect."""
+
+
+class ConvergenceValidator:
+    """The actor. See the module.
+
+    Args:
+        number: which probe set it uses.
+        config: of the swarm.
+        telemetry: of this process; made from the config when not given.
+    """
+
+    def __init__(self, number: int, config: SwarmConfig, telemetry: Telemetry | None = None) -> None:
+        self.name = validator_name(number)
+        self._number = number
+        self._workload = config.workload
+        self._criterion = ConvergenceCriterion(
+            threshold=config.threshold, min_rounds=config.min_rounds, patience=config.patience
+        )
+        self._telemetry = telemetry or Telemetry.start(
+            config.telemetry, actor_kind=semconv.ActorKind.VALIDATOR, instance=self.name
+        )
+        self._loop: Loop[ConvergenceTracker] = Loop(
+            kind=semconv.ActorKind.VALIDATOR, analyze=analyze, plan=plan, telemetry=self._telemetry
+        )
+
+    async def measure(
+        self,
+        old: NDArray[np.float32],
+        new: NDArray[np.float32],
+        variance: NDArray[np.float64],
+        round_number: int,
+        history: Mapping[str, Any],
+        traceparent: str = "",
+    ) -> Measurement:
+        """The measurement of candidate ``new`` against ``old``, given the history of the run."""
+        labels = {semconv.ATTR_WORKLOAD: self._workload.kind}
+        with self._telemetry.phase(
+            semconv.Phase.VALIDATE,
+            attributes={semconv.ATTR_ROUND: round_number, **labels},
+            parent=traceparent or None,
+            measures=labels,
+        ) as span:
+            started = time.perf_counter()
+            kl, parameter_kl = await asyncio.to_thread(self._divergences, old, new, variance)
+            middle = time.perf_counter()
+            evaluation = await asyncio.to_thread(self._workload.evaluate, new)
+            ended = time.perf_counter()
+            tracker = ConvergenceTracker.from_dict(history, criterion=self._criterion).observe(kl)
+            asked: list[tuple[str, dict[str, Any]]] = []
+
+            def execute(action: Action) -> str:
+                asked.append((action.name, dict(action.parameters)))
+                if action.name != "converged":
+                    self._loop.knowledge.facts["changed_at"] = self._loop.knowledge.cycles
+                return "asked the coordinator"
+
+            await self._loop.turn(tracker, execute)
+            span.set(semconv.ATTR_CONVERGENCE_KL_DIVERGENCE, kl)
+        return Measurement(
+            validator=self.name,
+            kl=kl,
+            parameter_kl=parameter_kl,
+            status=tracker.status,
+            remaining=tracker.remaining_rounds,
+            evaluation=dict(evaluation),
+            kl_s=middle - started,
+            evaluation_s=ended - middle,
+            actions=tuple(asked),
+        )
+
+    async def status(self) -> dict[str, Any]:
+        """What its loop has done, as plain data."""
+        return {
+            "name": self.name,
+            "mape": self._loop.knowledge.summary(),
+            "telemetry_dropped": dict(self._telemetry.dropped),
+        }
+
+    async def drain(self) -> bool:
+        """Send what telemetry is still waiting."""
+        return await asyncio.to_thread(self._telemetry.drain, 2.0)
+
+    def _divergences(
+        self, old: NDArray[np.float32], new: NDArray[np.float32], variance: NDArray[np.float64]
+    ) -> tuple[float, float]:
+        kl = self._workload.divergence(old, new, probe=self._number)
+        if not len(variance):
+            return kl, math.nan
+        # Both parameter vectors are known as well as the mean of the counted updates scatters.
+        return kl, gaussian_kl(old, new, variance, variance)
