@@ -111,12 +111,19 @@ class AgentHost:
         self._idle = frozenset(agent for agent, mass in zip(self._agents, counts, strict=True) if not mass > 0)
         return tuple(sorted(self._idle))
 
-    async def learn(self, terms: Terms, traceparent: str = "") -> list[UpdateBatch]:
-        """The signed updates of this host's agents; more than one batch only when an attack wants it.
+    async def learn(self, terms: Terms, traceparent: str = "") -> tuple[int, list[UpdateBatch]]:
+        """How many agents have learned, and their signed updates: the first for who waits, the second for who sums.
+
+        Two results, so that the coordinator hears of the first while the updates go past it to the aggregator.
+        There is more than one batch only when an attack wants it.
 
         Raises:
             MissingBaseError: when the base is not the release that this host has.
         """
+        batches = await self._learned(terms, traceparent)
+        return len(batches[0]), batches
+
+    async def _learned(self, terms: Terms, traceparent: str) -> list[UpdateBatch]:
         async with self._learning:
             key = (terms.round, terms.base)
             if key not in self._batches:
@@ -129,7 +136,7 @@ class AgentHost:
 
     async def commit(self, terms: Terms, traceparent: str = "") -> CommitBatch:
         """Signed commitments to what `learn` will show."""
-        batches = await self.learn(terms, traceparent)
+        batches = await self._learned(terms, traceparent)
         return await asyncio.to_thread(self._commit, terms, batches[0])
 
     async def apply(self, release: Release, artefact: bytes, public: bytes, traceparent: str = "") -> int:

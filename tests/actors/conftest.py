@@ -1,0 +1,160 @@
+"""A stage for actors without Ray: the real classes, called as Ray calls them, and killed as Ray kills them.
+
+A call is a task; its arguments may be results of other calls. When an actor is killed its calls in
+flight raise ActorDiedError, the object is thrown away, and the next call finds a new one, made from the
+same constructor arguments, that has only the journal to go by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.exceptions import ActorDiedError
+
+from actors.aggregator import Aggregator
+from actors.config import AGGREGATOR, COORDINATOR, SwarmConfig, host_name, validator_name
+from actors.coordinator import Coordinator
+from actors.host import AgentHost
+from actors.validator import ConvergenceValidator
+from federation.identity import Secret
+from workloads.null import NullWorkload
+
+SECRET = Secret(bytes(range(32)))
+
+
+class Killed(BaseException):
+    """The process that was running this is gone."""
+
+
+class Stage:
+    """All actors of one swarm in this process.
+
+    Attributes:
+        calls: "name.method" of each call that was begun, in order.
+        kill_before, kill_after: called with (name, method, nth call of it); True kills the actor before it has
+            done the call, or after it, so that only the answer is lost.
+    """
+
+    def __init__(self, config: SwarmConfig, hosts: int = 2) -> None:
+        self.config = config
+        self.calls: list[str] = []
+        self.deaths: list[str] = []
+        self.kill_before: Callable[[str, str, int], bool] = lambda *_: False
+        self.kill_after: Callable[[str, str, int], bool] = lambda *_: False
+        self.gone: set[str] = set()
+        self._counts: dict[tuple[str, str], int] = {}
+        self._actors: dict[str, Any] = {}
+        shares = tuple(config.model_copy(update={"hosts": hosts}).shares(2))
+        journal = Path(config.state_dir) / "journal.sqlite"
+        self.makers: dict[str, Callable[[], Any]] = {
+            AGGREGATOR: lambda: Aggregator(config, journal),
+            COORDINATOR: lambda: Coordinator(
+                config, shares, SECRET, journal, self.find, lambda value: value, lambda name: self.gone.discard(name)
+            ),
+        }
+        for number, agents in enumerate(shares):
+            self.makers[host_name(number)] = lambda number=number, agents=agents: AgentHost(
+                host_name(number), agents, config, SECRET.derive("host")
+            )
+        for number in range(config.validators):
+            self.makers[validator_name(number)] = lambda number=number: ConvergenceValidator(number, config)
+
+    def find(self, name: str) -> Any:
+        if name not in self.makers:
+            raise ValueError(name)
+        return _Handle(self, name)
+
+    @property
+    def coordinator(self) -> Any:
+        return self.find(COORDINATOR)
+
+    def actor(self, name: str) -> Any:
+        """The object itself, made when it is not there."""
+        if name not in self._actors:
+            self._actors[name] = self.makers[name]()
+        return self._actors[name]
+
+    def kill(self, name: str) -> None:
+        self._actors.pop(name, None)
+        self.deaths.append(name)
+
+    async def call(self, name: str, method: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        self.calls.append(f"{name}.{method}")
+        nth = self._counts[name, method] = self._counts.get((name, method), 0) + 1
+        arguments = tuple([await value if asyncio.isfuture(value) else value for value in arguments])
+        if name in self.gone:
+            raise ActorDiedError
+        if self.kill_before(name, method, nth):
+            self.kill(name)
+            raise ActorDiedError
+        actor = self.actor(name)
+        try:
+            answer = await getattr(actor, method)(*arguments, **named)
+        except Killed:
+            self.kill(name)
+            raise ActorDiedError from None
+        if self.kill_after(name, method, nth) or self._actors.get(name) is not actor:
+            if self._actors.get(name) is actor:
+                self.kill(name)
+            raise ActorDiedError
+        return answer
+
+
+class _Handle:
+    def __init__(self, stage: Stage, name: str) -> None:
+        self._stage, self._name = stage, name
+
+    def __getattr__(self, method: str) -> _Method:
+        return _Method(self._stage, self._name, method)
+
+
+class _Method:
+    def __init__(self, stage: Stage, name: str, method: str, returns: int = 1) -> None:
+        self._stage, self._name, self._method, self._returns = stage, name, method, returns
+
+    def options(self, *, num_returns: int) -> _Method:
+        return _Method(self._stage, self._name, self._method, num_returns)
+
+    def remote(self, *arguments: Any, **named: Any) -> Any:
+        task = asyncio.ensure_future(self._stage.call(self._name, self._method, arguments, named))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if self._returns == 1:
+            return task
+        return tuple(_part(task, number) for number in range(self._returns))
+
+
+def _part(task: asyncio.Future[Any], number: int) -> asyncio.Future[Any]:
+    async def take() -> Any:
+        return (await task)[number]
+
+    part = asyncio.ensure_future(take())
+    part.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return part
+
+
+@pytest.fixture
+def swarm_config(tmp_path: Path) -> Callable[..., SwarmConfig]:
+    """A maker of configurations of small swarms that learn nothing."""
+
+    def make(n: int = 8, **settings: Any) -> SwarmConfig:
+        settings.setdefault("workload", NullWorkload(dimension=16))
+        settings.setdefault("state_dir", tmp_path)
+        settings.setdefault("deadline_s", 5.0)
+        settings.setdefault("linger_s", 0.05)
+        return SwarmConfig(agents=tuple(f"agent-{number:03d}" for number in range(n)), **settings)
+
+    return make
+
+
+@pytest.fixture
+def stage(swarm_config: Callable[..., SwarmConfig]) -> Callable[..., Stage]:
+    """A maker of stages."""
+
+    def make(n: int = 8, *, hosts: int = 2, **settings: Any) -> Stage:
+        return Stage(swarm_config(n, **settings), hosts)
+
+    return make
