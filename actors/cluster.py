@@ -9,6 +9,7 @@ The traps (Ray 2.60) and what is done about them:
 - Under ``uv run`` every worker starts through uv in a copy of the project. That hook is switched off.
 - Workers run at nice 15 and lose against everything else on the machine. Ours run at 0.
 - The object store takes a third of the memory. A swarm's messages are small: 256 MiB are enough.
+- Its processes die with the thread that started them, so that thread is kept.
 - Usage statistics are sent to Ray's makers. Ours stay here.
 
 Environment variables only count when they are set before Ray is imported, so `prepare` comes first.
@@ -16,11 +17,14 @@ Environment variables only count when they are set before Ray is imported, so `p
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
+import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,18 +110,56 @@ def join(address: str = "local", *, cpus: int | None = None) -> dict[str, Any]:
         options: dict[str, Any] = {"address": address, "namespace": NAMESPACE, "log_to_driver": False}
         options |= {"logging_level": "ERROR", "configure_logging": False}
         if address == "local":
-            options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-            # Ray's sockets live below this folder, and a socket's path may have 107 bytes.
-            options |= (
-                {"_temp_dir": tempfile.mkdtemp(prefix="lore-", dir="/tmp")} if len(tempfile.gettempdir()) > 40 else {}
-            )
+            # A folder of its own, or this cluster would become the one that ``"auto"`` finds on this machine.
+            # Ray's sockets live below it, and a socket's path may have 107 bytes.
+            parent = tempfile.gettempdir() if len(tempfile.gettempdir()) <= 20 else "/tmp"  # noqa: S108
+            folder = tempfile.mkdtemp(prefix="lore-", dir=parent)
+            _folders.append(folder)
+            options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "_temp_dir": folder}
             if cpus is not None:
                 options["num_cpus"] = cpus
+        logging.getLogger("ray").setLevel(logging.ERROR)  # it says, among other things, which thread this is
         try:
-            ray.init(**options)
+            _in_lasting_thread(lambda: ray.init(**options))
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ClusterError(address=address, found=f"{type(error).__name__}: {error}"[:300]) from error
     return {"address": ray.get_runtime_context().gcs_address, "cpus": int(ray.cluster_resources().get("CPU", 1))}
+
+
+def leave() -> None:
+    """Leave the cluster; one that was started here ends, and its folder goes."""
+    import ray
+
+    ray.shutdown()
+    while _folders:
+        shutil.rmtree(_folders.pop(), ignore_errors=True)
+
+
+def _in_lasting_thread(work: Callable[[], object]) -> None:
+    """Do the work in a thread that stays until the process ends.
+
+    The kernel kills Ray's processes when the thread that started them ends, not only when the process does:
+    started in a thread of an event loop's pool, a cluster would be gone as soon as that loop is closed.
+    """
+    failures: list[BaseException] = []
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - it is raised again where it is waited for
+            failures.append(error)
+        done.set()
+        threading.Event().wait()
+
+    threading.Thread(target=run, name="swarmlore-cluster", daemon=True).start()
+    done.wait()
+    if failures:
+        raise failures[0]
+
+
+_folders: list[str] = []
+"""Temporary folders of clusters that were started here."""
 
 
 def joined() -> bool:
@@ -197,9 +239,7 @@ def dismiss() -> int:
 
     listed: list[Any] = list_named_actors(all_namespaces=True)
     names: list[str] = [
-        actor["name"]
-        for actor in listed
-        if actor["namespace"] == NAMESPACE and actor["name"].startswith("swarmlore-")
+        actor["name"] for actor in listed if actor["namespace"] == NAMESPACE and actor["name"].startswith("swarmlore-")
     ]
     for name in names:
         try:

@@ -146,15 +146,13 @@ class Swarm:
             pass  # what cannot be drained is lost; ending the actors matters more
         ended = await asyncio.to_thread(cluster.dismiss)
         if self._owns_cluster:
-            import ray
-
-            await asyncio.to_thread(ray.shutdown)
+            await asyncio.to_thread(cluster.leave)
         return ended
 
     async def _at_home(self, agent: str, method: str, *arguments: Any) -> Any:
         if agent not in self._homes:
             self._homes[agent] = await self._ask("host_of", agent)
-        return await _answer(getattr(cluster.find(self._homes[agent]), method).remote(*arguments))
+        return await _answer(getattr(cluster.find(self._homes[agent]), method).remote(agent, *arguments))
 
     async def _ask(self, method: str, *arguments: Any, **named: Any) -> Any:
         """The coordinator's answer; waits while it is being restarted, and asks again."""
