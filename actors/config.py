@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from workloads.attacks import Adversary
 
 from federation.errors import FaultBoundError
 from federation.rules.base import Rule
 from federation.screening import Screen
 from federation.terms import fault_bound
-from federation.workload import Workload
+from federation.workload import Corruption, Workload
 from telemetry import TelemetryConfig
 
 NAMESPACE = "swarmlore"
@@ -81,7 +80,7 @@ class SwarmConfig(BaseModel):
     weight_cap: Positive = 1e6
     late_decay: float = Field(default=0.5, ge=0, le=1)
     round_budget_s: Positive = 0.15
-    adversary: Adversary | None = None
+    adversary: Any = None
     state_dir: Path = Path(".swarmlore")
     telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig)
     keep_artefacts: int = Field(default=1000, ge=1)
@@ -103,14 +102,19 @@ class SwarmConfig(BaseModel):
             raise ValueError(str(FaultBoundError(n=n, f=self.fault_bound)))
         if self.hosts is not None and self.agents_per_host is not None:
             raise ValueError("give hosts or agents_per_host, not both")
+        for name, protocol in (
+            ("workload", Workload),
+            ("rule", Rule),
+            ("screen", Screen),
+            ("adversary", Corruption),
+        ):
+            value = getattr(self, name)
+            if (value is not None or name == "workload") and not isinstance(value, protocol):
+                raise ValueError(f"{name} is a {type(value).__name__}, which is no {protocol.__name__}")
         if self.adversary is not None:
             strangers = sorted(set(self.adversary.agents) - set(self.agents))
             if strangers:
                 raise ValueError(f"the adversary marks agents that are not enrolled: {', '.join(strangers[:5])}")
-        for name, protocol in (("workload", Workload), ("rule", Rule), ("screen", Screen)):
-            value = getattr(self, name)
-            if (value is not None or name == "workload") and not isinstance(value, protocol):
-                raise ValueError(f"{name} is a {type(value).__name__}, which is no {protocol.__name__}")
         return self
 
     @property

@@ -196,6 +196,12 @@ class AgentHost:
     async def agents(self) -> tuple[str, ...]:
         return self._agents
 
+    async def node(self) -> str:
+        """Id of the Ray node that this host is on."""
+        import ray
+
+        return ray.get_runtime_context().get_node_id()
+
     async def drain(self) -> bool:
         """Send what telemetry is still waiting."""
         return await asyncio.to_thread(self._telemetry.drain, 2.0)

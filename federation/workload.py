@@ -19,6 +19,7 @@ from federation.compression import Codec
 from federation.rules.base import Rule
 from federation.screening import Screen
 from federation.terms import Tuning
+from federation.update import UpdateBatch
 
 Row = NDArray[np.float32]
 Rows = NDArray[np.float32]
@@ -63,6 +64,24 @@ class Learner(Protocol):
 
     def histogram(self) -> NDArray[np.float64]:
         """``(k, bins)``: how often each agent met each kind of case; rows sum to 1, or to 0 when idle."""
+        ...
+
+
+@runtime_checkable
+class Corruption(Protocol):
+    """Makes marked agents lie, for evaluation. `workloads.attacks` has the known ways."""
+
+    @property
+    def agents(self) -> frozenset[str]:
+        """The marked agents: the truth that detection is held against."""
+        ...
+
+    def corrupt(self, learner: Learner) -> Learner:
+        """A learner that lies for the marked agents and is honest for the others."""
+        ...
+
+    def send(self, batch: UpdateBatch) -> Sequence[UpdateBatch]:
+        """What the host sends instead of its honest batch: other signatures, old batches, twice, ..."""
         ...
 
 

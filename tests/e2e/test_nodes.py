@@ -1,0 +1,62 @@
+"""A cluster of two nodes, one of which disappears."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from actors import Swarm, SwarmConfig, cluster
+from federation.errors import QuorumError
+
+
+async def test_a_node_disappears_in_mid_round_and_capacity_returns(
+    config: Callable[..., SwarmConfig], ray_folder: str
+) -> None:
+    import ray
+    from ray.cluster_utils import Cluster
+
+    nodes = Cluster()
+    settings = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    nodes.add_node(include_dashboard=False, temp_dir=f"{ray_folder}/two", **settings)
+    second = nodes.add_node(**settings)
+    ray.init(address=nodes.address, namespace="swarmlore", log_to_driver=False, logging_level="ERROR")
+    try:
+        swarm = await Swarm.start(config(hosts=2, deadline_s=4.0, linger_s=2.0), address=nodes.address)
+        first = await swarm.run_round()
+        assert first["agents_count"] == 12
+        places = {await _node_of(host) for host in ("swarmlore-host-0", "swarmlore-host-1")}
+        assert len(places) == 2, "the two hosts were put on different nodes"
+
+        under_way = asyncio.create_task(swarm.run_round())
+        await asyncio.sleep(0.002)
+        nodes.remove_node(second, allow_graceful=False)
+        try:
+            record = await under_way
+            assert record["agents_count"] == 12  # it had closed already
+        except QuorumError as error:
+            assert (error.valid, error.quorum, error.n) == (6, 9, 12)
+        with pytest.raises(QuorumError) as caught:
+            for _ in range(3):
+                await swarm.run_round()
+        assert caught.value.valid == 6
+
+        nodes.add_node(**settings)
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    record = await swarm.run_round()
+                    break
+                except QuorumError:
+                    continue
+        assert record["agents_count"] == 12
+        await swarm.stop()
+    finally:
+        cluster.dismiss()
+        ray.shutdown()
+        nodes.shutdown()
+
+
+async def _node_of(host: str) -> str:
+    return await cluster.find(host).node.remote()
