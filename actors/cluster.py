@@ -217,7 +217,7 @@ def make_host(number: int, agents: tuple[str, ...], config: SwarmConfig, secret:
     from actors.host import AgentHost
 
     name = host_name(number)
-    _actor(AgentHost, name, spread=True).remote(name, agents, config, secret.derive("host"))
+    _actor(AgentHost, name, node=_home(number)).remote(name, agents, config, secret.derive("host"))
 
 
 class Reviver:
@@ -263,8 +263,25 @@ def stored_secret(folder: Path) -> Secret:
     return Secret(value)
 
 
-def _actor(kind: type[Any], name: str, *, head: bool = False, spread: bool = False) -> Any:
+def _home(number: int) -> str:
+    """The node that a host is put on: nodes take turns, one turn for each of their CPUs.
+
+    Ray's own SPREAD looks at what actors ask for; ours ask for no CPU, and all would go to one node.
+    """
     import ray
+
+    nodes: list[Any] = [node for node in ray.nodes() if node["Alive"]]
+    turns = [
+        node["NodeID"]
+        for node in sorted(nodes, key=lambda node: node["NodeID"])
+        for _ in range(max(int(node["Resources"].get("CPU", 0)), 0))
+    ]
+    return turns[number % len(turns)] if turns else nodes[0]["NodeID"]
+
+
+def _actor(kind: type[Any], name: str, *, head: bool = False, node: str | None = None) -> Any:
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     return ray.remote(kind).options(
         name=name,
@@ -275,7 +292,8 @@ def _actor(kind: type[Any], name: str, *, head: bool = False, spread: bool = Fal
         max_task_retries=0,
         num_cpus=0,
         resources={HEAD: 0.001} if head else None,
-        scheduling_strategy="SPREAD" if spread else "DEFAULT",
+        # Soft: when the node is gone, the actor comes back on another one.
+        scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=True) if node else "DEFAULT",
     )
 
 
