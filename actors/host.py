@@ -271,7 +271,8 @@ class AgentHost:
                 signatures=np.empty((0, 64), np.uint8),
             )
         sealed = b"".join(
-            commitment(batch.digests[row].tobytes(), batch.nonces[row].tobytes()) for row in range(len(batch))
+            commitment(agent, batch.digests[row].tobytes(), batch.nonces[row].tobytes())
+            for row, agent in enumerate(batch.agents)
         )
         commitments = np.frombuffer(sealed, np.uint8).reshape(-1, DIGEST_BYTES)
         messages = terms.statement.commitments(batch.agents, commitments)

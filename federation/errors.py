@@ -33,8 +33,17 @@ class SwarmError(Exception):
         return _rebuild, (type(self), self.fields)
 
     def to_dict(self) -> dict[str, Any]:
-        """The error as plain data: code, message and fields."""
-        return {"code": self.code, "message": str(self), **self.fields}
+        """The error as plain data that JSON takes: code, message and fields."""
+        return {"code": self.code, "message": str(self), **{name: _data(value) for name, value in self.fields.items()}}
+
+
+def _data(value: Any) -> Any:
+    """The value itself where JSON has it, its repr where not."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, tuple | list):
+        return [_data(part) for part in value]  # pyright: ignore[reportUnknownVariableType]
+    return repr(value)
 
 
 def _rebuild(kind: type[SwarmError], fields: dict[str, Any]) -> SwarmError:
@@ -215,7 +224,8 @@ class PortError(SwarmError):
 
     def __init__(self, *, action: str, port: str) -> None:
         super().__init__(
-            f"{action} was planned, and the agent has no {port}. Give its loop one, or do not watch for what asks for it.",
+            f"{action} was planned, and the agent has no {port}. Give its loop one, or do not watch for what asks "
+            "for it.",
             action=action,
             port=port,
         )
@@ -232,4 +242,53 @@ class ArtefactError(SwarmError):
             "of the workload's own shape, with finite values.",
             kind=kind,
             found=found,
+        )
+
+
+class ExperienceError(SwarmError):
+    """Experiences that do not fit the policy, or each other."""
+
+    code = "gradients.experience"
+
+    def __init__(self, *, found: str, needed: str) -> None:
+        super().__init__(f"Found {found} in experiences; needed {needed}.", found=found, needed=needed)
+
+
+class ExperienceLineError(SwarmError):
+    """A line of the user's experiences that cannot be read, where every line has to be."""
+
+    code = "gradients.line"
+
+    def __init__(self, *, file: str, line: int, reason: str) -> None:
+        super().__init__(
+            f"{file}, line {line}: {reason}. Correct it, or read without strict to skip and count such lines.",
+            file=file,
+            line=line,
+            reason=reason,
+        )
+
+
+class ExtraError(SwarmError):
+    """A package that only an optional extra brings."""
+
+    code = "install.extra"
+
+    def __init__(self, *, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs {package}, which is not installed. Install it with: pip install 'swarmlore[{extra}]'",
+            package=package,
+            extra=extra,
+            purpose=purpose,
+        )
+
+
+class NoOpenRoundError(SwarmError):
+    """An aggregator that is asked about a round and has none open: it was restarted since."""
+
+    code = "round.not_open"
+
+    def __init__(self, *, asked: str) -> None:
+        super().__init__(
+            f"The aggregator was asked to {asked} and has no round open. Give it the terms again, then ask again.",
+            asked=asked,
         )

@@ -9,8 +9,10 @@ The checks come in this order, the cheapest first. Whatever fails gets one stabl
 - the commitment, when the round has one
 - what it says: the codec's own checks, finite, weight cap, norm cap, not the last round's payload again
 
-Only what an agent has signed can be held against it. A forged, replayed or unsigned update may come
-from anybody, so it is refused and counted, and the agent may still send its own.
+Only what an agent has signed can be held against it. A forged or unsigned update may come from
+anybody, and a nonce is not signed, so these are refused and counted, and the agent may still send its
+own. But whatever it did sign for the round, two different payloads convict it, in whichever order and
+with whatever else wrong with them they come.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from federation.identity import (
     verify_all,
 )
 from federation.terms import Terms
-from federation.update import CommitBatch, UpdateBatch, checked_batch
+from federation.update import UpdateBatch, checked_batch, checked_commitments
 
 
 class Refusal(StrEnum):
@@ -68,7 +70,6 @@ class Refusal(StrEnum):
 CULPABLE = frozenset(
     {
         Refusal.EQUIVOCATION,
-        Refusal.COMMITMENT,
         Refusal.ENCODING,
         Refusal.NOT_FINITE,
         Refusal.WEIGHT,
@@ -76,6 +77,19 @@ CULPABLE = frozenset(
     }
 )
 """Refusals of something that the agent itself has signed: these count against it."""
+
+
+FORGETTABLE = frozenset(
+    {
+        Refusal.UNKNOWN_AGENT,
+        Refusal.QUARANTINED,
+        Refusal.UNSIGNED,
+        Refusal.DIGEST,
+        Refusal.SIGNATURE,
+        Refusal.DUPLICATE,
+    }
+)
+"""Refusals after which the gate is as it was before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +106,8 @@ class GateReport:
         digests: ``(m, 32) uint8``.
         late: whether the round was closed already: the accepted ones do not count in it.
         refused: agent -> code, for the others.
+        evidence: places in the batch of the updates that the gate remembers: judging only these again, after
+            those of the batches before, comes to the same.
         proofs: equivocations that came to light.
         withdrawn: agents accepted earlier whose update is void now, because they equivocated.
     """
@@ -105,15 +121,20 @@ class GateReport:
     digests: NDArray[np.uint8]
     late: bool = False
     refused: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
+    evidence: tuple[int, ...] = ()
     proofs: tuple[EquivocationProof, ...] = ()
     withdrawn: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Seen:
+    """What an agent has signed for this round: its first payload, and the digests of all."""
+
     digest: bytes
     signature: bytes
-    accepted: bool
+    digests: set[bytes]
+    accepted: bool = False
+    final: bool = False
 
 
 class Gate:
@@ -146,11 +167,16 @@ class Gate:
         self._previous = previous or {}
         self._threads = threads
         self._seen: dict[str, _Seen] = {}
-        self._convicted: set[str] = set()
         self._commitments: dict[str, bytes] = {}
+        self._sealed = False
 
-    def commit(self, batch: CommitBatch) -> dict[str, Refusal]:
-        """Take in signed commitments. Returns agent -> code for those that were refused."""
+    def commit(self, found: object) -> dict[str, Refusal]:
+        """Take in signed commitments. Returns agent -> code for those that were refused. Never raises for content."""
+        try:
+            batch = checked_commitments(found)
+        except BatchError:
+            self.counts[Refusal.MALFORMED] += 1
+            return {}
         refused: dict[str, Refusal] = {}
         known = [row for row, agent in enumerate(batch.agents) if agent in self._roster and agent in self._keys]
         for row in set(range(len(batch.agents))) - set(known):
@@ -158,10 +184,10 @@ class Gate:
         if batch.statement != self.terms.statement:
             refused |= dict.fromkeys(batch.agents, self._misaddressed(batch.statement) or Refusal.BASE)
         else:
-            messages = batch.statement.commitments(batch.agents, batch.commitments)
+            messages = batch.statement.commitments([batch.agents[row] for row in known], batch.commitments[known])
             genuine = verify_all(
                 [self._keys[batch.agents[row]] for row in known],
-                [messages[row] for row in known],
+                messages,
                 [batch.signatures[row].tobytes() for row in known],
                 threads=self._threads,
             )
@@ -169,10 +195,16 @@ class Gate:
                 agent, sealed = batch.agents[row], batch.commitments[row].tobytes()
                 if not good:
                     refused[agent] = Refusal.SIGNATURE
+                elif self._sealed and agent not in self._commitments:
+                    refused[agent] = Refusal.LATE
                 elif self._commitments.setdefault(agent, sealed) != sealed:
                     refused[agent] = Refusal.DUPLICATE  # the first commitment binds
         self.counts.update(refused.values())
         return refused
+
+    def seal(self) -> None:
+        """No commitment is taken from now on: the first updates are about to be shown."""
+        self._sealed = True
 
     @property
     def committed(self) -> frozenset[str]:
@@ -185,7 +217,7 @@ class Gate:
             batch = checked_batch(found)
         except BatchError:
             self.counts[Refusal.MALFORMED] += 1
-            return self._empty(str(getattr(found, "host", "")), {})
+            return self._empty("", {})
         whole = self._whole(batch)
         if whole is not None:
             self.counts[whole] += max(len(batch), 1)
@@ -200,12 +232,13 @@ class Gate:
             codes[row] = self._content(batch, row, float(norms[place]))
         good = [place for place, row in enumerate(kept) if codes[row] is None]
         chosen = [kept[place] for place in good]
-        for row, agent in enumerate(batch.agents):
-            if codes[row] is None or codes[row] in CULPABLE:
-                seen = _Seen(batch.digests[row].tobytes(), batch.signatures[row].tobytes(), codes[row] is None)
-                self._seen.setdefault(agent, seen)
+        for row, code in enumerate(codes):
+            if code is None or code in CULPABLE:
+                seen = self._seen[batch.agents[row]]
+                seen.final, seen.accepted = True, code is None
         accepted = tuple(batch.agents[row] for row in chosen)
         self.counts.update(code for code in codes if code is not None)
+        self.counts.update([Refusal.EQUIVOCATION] * len(withdrawn))
         if self.closed:
             self.counts[Refusal.LATE] += len(accepted)
         through = set(accepted)
@@ -223,6 +256,7 @@ class Gate:
                 for agent, code in zip(batch.agents, codes, strict=True)
                 if code is not None and agent not in through
             },
+            evidence=tuple(row for row, code in enumerate(codes) if code not in FORGETTABLE),
             proofs=tuple(proofs),
             withdrawn=tuple(withdrawn),
         )
@@ -265,10 +299,10 @@ class Gate:
                 codes[row] = Refusal.UNSIGNED if not signed[row] else None if matching[row] else Refusal.DIGEST
                 if codes[row] is None:
                     candidates.append(row)
-        messages = batch.statement.messages(batch.agents, batch.digests)
+        agents = [batch.agents[row] for row in candidates]
         genuine = verify_all(
-            [self._keys[batch.agents[row]] for row in candidates],
-            [messages[row] for row in candidates],
+            [self._keys[agent] for agent in agents],
+            batch.statement.messages(agents, batch.digests[candidates]),
             [batch.signatures[row].tobytes() for row in candidates],
             threads=self._threads,
         )
@@ -277,25 +311,25 @@ class Gate:
                 codes[row] = Refusal.SIGNATURE
 
     def _convict(self, batch: UpdateBatch, codes: list[Refusal | None]) -> tuple[list[EquivocationProof], list[str]]:
-        """Refuse second updates: the same one again, or another one, which convicts its agent."""
-        first: dict[str, int] = {}
+        """Refuse second updates: the same one again, or another one, which convicts its agent.
+
+        Returns the proofs, and the agents whose accepted update is void.
+        """
+        here: dict[str, int] = {}
         proofs: list[EquivocationProof] = []
         withdrawn: list[str] = []
         for row, agent in enumerate(batch.agents):
             if codes[row] is not None:
                 continue
             digest, signature = batch.digests[row].tobytes(), batch.signatures[row].tobytes()
-            seen = self._seen.get(agent)
-            if seen is None and agent in first:
-                earlier = first[agent]
-                seen = _Seen(batch.digests[earlier].tobytes(), batch.signatures[earlier].tobytes(), False)
-            if seen is None:
-                first[agent] = row
-            elif agent in self._convicted:
-                codes[row] = Refusal.EQUIVOCATION
-            elif seen.digest == digest:
-                codes[row] = Refusal.DUPLICATE
-            else:
+            seen = self._seen.setdefault(agent, _Seen(digest, signature, {digest}))
+            if digest in seen.digests:
+                if seen.final or agent in here or len(seen.digests) > 1:
+                    codes[row] = Refusal.DUPLICATE
+                else:
+                    here[agent] = row
+                continue
+            if len(seen.digests) == 1:
                 proofs.append(
                     EquivocationProof(
                         statement=batch.statement,
@@ -304,19 +338,20 @@ class Gate:
                         signatures=(seen.signature, signature),
                     )
                 )
-                self._convicted.add(agent)
-                codes[row] = Refusal.EQUIVOCATION
-                if agent in first:
-                    codes[first[agent]] = Refusal.EQUIVOCATION
+                if agent in here:
+                    codes[here[agent]] = Refusal.EQUIVOCATION
                 if seen.accepted:
                     withdrawn.append(agent)
+            seen.digests.add(digest)
+            seen.accepted, seen.final = False, True
+            codes[row] = Refusal.EQUIVOCATION
         return proofs, withdrawn
 
     def _open(self, batch: UpdateBatch, codes: list[Refusal | None]) -> tuple[list[int], NDArray[np.float32]]:
         """The rows still standing, and what they decode to. A row that breaks the codec is refused alone."""
         for row, code in enumerate(codes):
             if code is None:
-                codes[row] = self._sealed(batch, row)
+                codes[row] = self._reveal(batch, row)
         kept = [row for row, code in enumerate(codes) if code is None]
         dimension = self.terms.dimension
         if not kept:
@@ -331,13 +366,13 @@ class Gate:
             return [], np.empty((0, dimension), np.float32)
         return kept, self._codec.decode(batch.payload[kept], dimension)
 
-    def _sealed(self, batch: UpdateBatch, row: int) -> Refusal | None:
+    def _reveal(self, batch: UpdateBatch, row: int) -> Refusal | None:
         if not self.terms.commit_reveal:
             return None
         sealed = self._commitments.get(batch.agents[row])
         if sealed is None or batch.nonces is None:
             return Refusal.UNCOMMITTED
-        opened = commitment(batch.digests[row].tobytes(), batch.nonces[row].tobytes())
+        opened = commitment(batch.agents[row], batch.digests[row].tobytes(), batch.nonces[row].tobytes())
         return None if opened == sealed else Refusal.COMMITMENT
 
     def _content(self, batch: UpdateBatch, row: int, norm: float) -> Refusal | None:

@@ -43,8 +43,8 @@ class Secret:
         return "Secret(32 bytes)"
 
     def derive(self, *purpose: str) -> Secret:
-        """A secret of its own for a purpose: HMAC-SHA-256 of the purpose under this one."""
-        return Secret(hmac.digest(self._value, b"\0".join(part.encode() for part in purpose), "sha256"))
+        """A secret of its own for a purpose: HMAC-SHA-256 of the purpose's words under this one."""
+        return Secret(hmac.digest(self._value, framed(*purpose), "sha256"))
 
     def nonce(self, *purpose: str) -> bytes:
         """16 bytes nobody without the secret can foresee; the same for the same purpose."""
@@ -158,9 +158,9 @@ class Statement:
         return [prefix + framed(agent, commitments[row].tobytes()) for row, agent in enumerate(agents)]
 
 
-def commitment(digest: bytes, nonce: bytes) -> bytes:
-    """The hash that binds an agent to a payload digest without showing it."""
-    return hashlib.sha256(b"swarmlore/seal/1" + framed(digest, nonce)).digest()
+def commitment(agent: str, digest: bytes, nonce: bytes) -> bytes:
+    """The hash that binds an agent to a payload digest without showing it. Another agent's opens nothing."""
+    return hashlib.sha256(b"swarmlore/seal/1" + framed(agent, digest, nonce)).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,12 +111,20 @@ class Release:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Release:
-        """The release that `to_dict` wrote. Call `check` before you believe it."""
-        fields: dict[str, Any] = dict(data)
-        for name in ("parent", "artefact", "digest", "signature"):
-            fields[name] = bytes.fromhex(data[name])
-        fields["flagged"] = tuple(data["flagged"])
-        return cls(**fields)
+        """The release that `to_dict` wrote. Call `check` before you believe it.
+
+        Raises:
+            ReleaseError: when a field is missing, unknown, or not what it should be.
+        """
+        try:
+            fields: dict[str, Any] = dict(data)
+            for name in ("parent", "artefact", "digest", "signature"):
+                fields[name] = bytes.fromhex(data[name])
+            fields["flagged"] = tuple(data["flagged"])
+            return cls(**fields)
+        except (KeyError, TypeError, ValueError) as error:
+            found = f"a document that does not parse ({type(error).__name__}: {error})"
+            raise ReleaseError(version=-1, found=found, needed="a release as to_dict writes it") from error
 
 
 def _message(digest: bytes) -> bytes:

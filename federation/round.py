@@ -6,14 +6,15 @@ crash and replay is a list of events, and the same list always ends in the same 
 that of distributed's worker state machine.
 
     COMMITTING (only with commit-reveal) -> COLLECTING -> AGGREGATING -> VALIDATING -> RELEASING -> APPLYING -> DONE
-    and ABORTED, from every phase before APPLYING
+    and ABORTED, from every phase before APPLYING; in RELEASING only by a failure, no longer on request
 
 The round closes
 
-- at once, when every agent of the roster has answered;
+- at once, when every agent of the roster (with commit-reveal: that has committed) has answered;
 - ``linger_s`` after it has its quorum of n - f valid updates;
 - at the deadline, with a quorum; without one it is aborted, with the numbers;
-- at once, aborted, when so many updates were refused for good that no quorum can come together.
+- at once, aborted, when so many updates were refused for good, or so few were committed to, that no
+  quorum can come together.
 
 An agent has answered when its update was accepted, or refused for something that it signed itself.
 A lost host has not answered: it may come back.
@@ -303,16 +304,14 @@ class Round:
         if self.phase is not Phase.COMMITTING:
             return []  # too late: the gate will say "uncommitted" if an update follows
         self.committed.update(dict.fromkeys(agent for agent in event.agents if agent in self._roster))
-        return self._reveal() if len(self.committed) == len(self.terms.roster) else []
+        return self._reveal(event.at) if len(self.committed) == len(self.terms.roster) else []
 
     @_take.register
     def _(self, event: Arrived) -> list[Instruction]:
-        if self.phase is Phase.COMMITTING:
-            raise self._misplaced(event)
-        if self.phase is not Phase.COLLECTING:
+        if self.phase not in (Phase.COMMITTING, Phase.COLLECTING):
             self.late.update(dict.fromkeys(event.accepted + event.late))
             return []
-        for agent in event.withdrawn:
+        for agent in self._roster.intersection(event.withdrawn):
             self.accepted.pop(agent, None)
             self.refused[agent] = "gate.equivocation"
         self.late.update(dict.fromkeys(event.late))
@@ -324,20 +323,20 @@ class Round:
             if agent in self._roster and agent not in self.accepted:
                 self.refused[agent] = code
                 self.lost.pop(agent, None)
-        return self._settle(event.at)
+        # While committing, this is what a coordinator that was restarted finds in the journal; it counts later.
+        return self._settle(event.at) if self.phase is Phase.COLLECTING else []
 
     @_take.register
     def _(self, event: Lost) -> list[Instruction]:
         if self.phase in (Phase.COMMITTING, Phase.COLLECTING):
-            self.lost.update(
-                {agent: event.reason for agent in event.agents if agent in self._roster and agent not in self.accepted}
-            )
+            silent = self._roster.intersection(event.agents).difference(self.accepted, self.refused)
+            self.lost.update(dict.fromkeys(sorted(silent), event.reason))
         return []
 
     @_take.register
     def _(self, event: Ticked) -> list[Instruction]:
         if self.phase is Phase.COMMITTING and event.at >= self.deadline / 2:
-            return self._reveal()
+            return self._reveal(event.at)
         return self._settle(event.at) if self.phase is Phase.COLLECTING else []
 
     @_take.register
@@ -348,7 +347,7 @@ class Round:
             return []
         # One round may take at most twice its time: an endless round serves nobody.
         self.deadline = min(self.deadline + event.by_s, 2 * self.terms.deadline_s)
-        return [Wake(at=self.deadline)]
+        return [Wake(at=self.deadline / 2 if self.phase is Phase.COMMITTING else self.deadline)]
 
     @_take.register
     def _(self, event: QuorumRaised) -> list[Instruction]:
@@ -363,7 +362,8 @@ class Round:
 
     @_take.register
     def _(self, event: Stopped) -> list[Instruction]:
-        if self.phase in (Phase.APPLYING, Phase.DONE, Phase.ABORTED):
+        # The release may be in the journal already: what was asked for in RELEASING cannot be called back.
+        if self.phase in (Phase.RELEASING, Phase.APPLYING, Phase.DONE, Phase.ABORTED):
             return []
         return self._abort(RoundAbortedError(round=self.terms.round, reason=event.reason))
 
@@ -398,14 +398,15 @@ class Round:
         self.phase = there
         return [instruction]
 
-    def _reveal(self) -> list[Instruction]:
+    def _reveal(self, at: float) -> list[Instruction]:
         self.phase = Phase.COLLECTING
-        return [AskUpdates(agents=tuple(sorted(self.committed))), Wake(at=self.deadline)]
+        asked = [AskUpdates(agents=tuple(sorted(self.committed))), Wake(at=self.deadline)]
+        return [*asked, *self._settle(at)]
 
     def _settle(self, at: float) -> list[Instruction]:
         """Close, wait or abort, now that ``at`` seconds have passed."""
-        n, valid = len(self.terms.roster), len(self.accepted)
-        if valid + len(self.refused) == n or n - len(self.refused) < self.quorum:
+        valid, awaited = len(self.accepted), self._awaited()
+        if not awaited or valid + awaited < self.quorum:
             return self._close() if valid >= self.quorum else self._abort(self._no_quorum())
         instructions: list[Instruction] = []
         if valid >= self.quorum:
@@ -414,9 +415,17 @@ class Round:
                 instructions = [Wake(at=at + self.terms.linger_s)]
             if at >= min(self._quorum_at + self.terms.linger_s, self.deadline):
                 return self._close()
-        elif at >= self.deadline:
-            return self._abort(self._no_quorum())
+        else:
+            self._quorum_at = None  # a withdrawal may have broken it
+            if at >= self.deadline:
+                return self._abort(self._no_quorum())
         return instructions
+
+    def _awaited(self) -> int:
+        """How many agents may still answer: those of the roster, or those of it that have committed."""
+        if not self.terms.commit_reveal:
+            return len(self.terms.roster) - len(self.accepted) - len(self.refused)
+        return sum(agent not in self.accepted and agent not in self.refused for agent in self.committed)
 
     def _close(self) -> list[Instruction]:
         self.phase = Phase.AGGREGATING

@@ -122,7 +122,7 @@ class UpdateBatch:
                 nonces=columns.pop("nonces", None),
                 **columns,
             )
-        except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise BatchError(
                 found=f"bytes that do not parse ({type(error).__name__})",
                 needed="a batch as to_wire writes it",
@@ -139,19 +139,8 @@ def checked_batch(found: object) -> UpdateBatch:
     if not isinstance(found, UpdateBatch):
         raise BatchError(found=f"a {type(found).__name__}", needed="an UpdateBatch")
     # A batch from another process may hold anything in its fields, whatever their annotations say.
-    fields: dict[str, Any] = {name: getattr(found, name) for name in ("host", "codec", "agents", "statement")}
-    agents, statement = fields["agents"], fields["statement"]
-    if not isinstance(agents, tuple) or not all(isinstance(agent, str) for agent in cast("tuple[object, ...]", agents)):
-        raise BatchError(found="agents that are not a tuple of strings", needed="agent ids as a tuple of strings")
-    if not (
-        isinstance(statement, Statement)
-        and isinstance(fields["host"], str)
-        and isinstance(fields["codec"], str)
-        and [type(getattr(statement, name)) for name in ("run", "kind", "base", "round")] == [str, str, bytes, int]
-        and 0 <= statement.round < 2**63
-    ):
-        raise BatchError(found="a statement of the wrong types", needed="run, round, kind and base as they are signed")
-    k = len(found.agents)
+    k = _addressed(found.host, found.statement, found.agents)
+    _text("codec", found.codec)
     _check("payload", found.payload, (np.float32, np.uint8), (k, None))
     _check("weights", found.weights, (np.float64,), (k,))
     _check("losses", found.losses, (np.float64,), (k,))
@@ -160,6 +149,39 @@ def checked_batch(found: object) -> UpdateBatch:
     if found.nonces is not None:
         _check("nonces", found.nonces, (np.uint8,), (k, NONCE_BYTES))
     return found
+
+
+def checked_commitments(found: object) -> CommitBatch:
+    """``found``, if it is a batch of commitments whose columns fit together.
+
+    Raises:
+        BatchError: otherwise.
+    """
+    if not isinstance(found, CommitBatch):
+        raise BatchError(found=f"a {type(found).__name__}", needed="a CommitBatch")
+    k = _addressed(found.host, found.statement, found.agents)
+    _check("commitments", found.commitments, (np.uint8,), (k, DIGEST_BYTES))
+    _check("signatures", found.signatures, (np.uint8,), (k, SIGNATURE_BYTES))
+    return found
+
+
+def _addressed(host: object, statement: object, agents: object) -> int:
+    """How many agents a batch is from, once its host, statement and agents are what they should be."""
+    _text("host", host)
+    if not isinstance(agents, tuple) or not all(isinstance(agent, str) for agent in cast("tuple[object, ...]", agents)):
+        raise BatchError(found="agents that are not a tuple of strings", needed="agent ids as a tuple of strings")
+    if not (
+        isinstance(statement, Statement)
+        and [type(getattr(statement, name)) for name in ("run", "kind", "base", "round")] == [str, str, bytes, int]
+        and 0 <= statement.round < 2**63
+    ):
+        raise BatchError(found="a statement of the wrong types", needed="run, round, kind and base as they are signed")
+    return len(cast("tuple[str, ...]", agents))
+
+
+def _text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise BatchError(found=f"{name} as a {type(value).__name__}", needed=f"{name} as text")
 
 
 def _check(name: str, column: object, dtypes: tuple[Any, ...], shape: tuple[int | None, ...]) -> None:
