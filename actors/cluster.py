@@ -217,7 +217,7 @@ def make_host(number: int, agents: tuple[str, ...], config: SwarmConfig, secret:
     from actors.host import AgentHost
 
     name = host_name(number)
-    _actor(AgentHost, name, node=_home(number)).remote(name, agents, config, secret.derive("host"))
+    _actor(AgentHost, name, node=_home(number)).remote(name, agents, config, secret.derive("host"), find)
 
 
 class Reviver:

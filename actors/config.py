@@ -53,6 +53,8 @@ class SwarmConfig(BaseModel):
         weight_cap: largest sample count that an agent may declare.
         late_decay: what a late update counts for in the next round; 0 leaves it out.
         round_budget_s: latency that the coordinator's loop holds rounds to.
+        systems: carries adaptations out for agents that manage systems (`actors.residents.SystemPort`).
+        adapt_epochs: local epochs follow the swarm's heterogeneity.
         adversary: marked agents and their attack, for evaluation.
         state_dir: folder of journal and keys, on the node of the coordinator.
         telemetry: where spans, metrics and events go.
@@ -80,6 +82,8 @@ class SwarmConfig(BaseModel):
     weight_cap: Positive = 1e6
     late_decay: float = Field(default=0.5, ge=0, le=1)
     round_budget_s: Positive = 0.15
+    systems: Any = None
+    adapt_epochs: bool = False
     adversary: Any = None
     state_dir: Path = Path(".swarmlore")
     telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig)

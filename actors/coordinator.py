@@ -28,6 +28,7 @@ from actors.ledger import Ledger
 from actors.mape import Action, Loop
 from federation.convergence import disagreement
 from federation.errors import RoundAbortedError, SettingError, SwarmError
+from federation.heterogeneity import heterogeneity, local_epochs
 from federation.identity import Secret, SigningKey
 from federation.release import GENESIS, Release, artefact_digest
 from federation.terms import Terms, Tuning, fault_bound
@@ -111,6 +112,7 @@ class Coordinator:
         self._news = asyncio.Condition()
         self._learning: asyncio.Task[None] | None = None
         self._interval = 0.0
+        self._wishes: dict[str, str] = {}
 
     async def start(self) -> dict[str, Any]:
         """Enrol the hosts and make the genesis release, once. Answers with the public facts of the run."""
@@ -169,6 +171,20 @@ class Coordinator:
             self._learning.cancel()
             await asyncio.gather(self._learning, return_exceptions=True)
             self._learning = None
+
+    async def retrain(self, agent: str, reason: str) -> str:
+        """Take an agent's wish to be retrained. Once f + 1 agents wish it, one of them is honest, and learning starts."""
+        self._wishes[agent] = reason
+        needed = self.config.used_fault_bound + 1
+        if len(self._wishes) < needed:
+            return f"{len(self._wishes)} of {needed} agents ask for it"
+        if self._learning is not None and not self._learning.done():
+            return "learning already"
+        self._wishes.clear()
+        # The tasks have changed: what converged on the old ones says nothing about the new.
+        self._ledger = self._ledger.restarted(self._ledger.good)
+        await self.start_learning(self._interval, until_converged=True)
+        return "learning"
 
     async def abort_round(self, reason: str) -> bool:
         """End the round that is open without a release. False when none is, or its release is written."""
@@ -285,7 +301,17 @@ class Coordinator:
             await asyncio.to_thread(self._journal.enrol, host, keys)
         idle = await asyncio.gather(*(self._find(host).idle.remote() for host in self._hosts))
         self._idle = frozenset(agent for agents in idle for agent in agents)
+        if self.config.adapt_epochs:
+            await self._suit_epochs()
         self._telemetry.gauge(semconv.METRIC_AGENTS_ENROLLED, len(self.config.agents), self._labels)
+
+    async def _suit_epochs(self) -> None:
+        """Set the local epochs by how differently the agents act (specification 5.3)."""
+        answers = await asyncio.gather(*(self._find(host).histogram.remote() for host in self._hosts))
+        spread = heterogeneity(np.concatenate([counts for _, counts in answers]))
+        scale = local_epochs(spread) / local_epochs(0.0)
+        self._ledger = replace(self._ledger, tuning=replace(self._ledger.tuning, epochs_scale=scale))
+        self._telemetry.gauge(semconv.METRIC_HETEROGENEITY, spread, self._labels)
 
     async def _begin(self) -> None:
         """Take the current release from the journal, or make the genesis, and give it to the hosts."""

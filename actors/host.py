@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.config import SwarmConfig
-from federation.errors import SwarmError
+from actors.agent import Reading
+from actors.config import COORDINATOR, SwarmConfig
+from actors.residents import Residents
+from federation.errors import SettingError, SwarmError
 from federation.identity import DIGEST_BYTES, NONCE_BYTES, Secret, SigningKey, commitment, payload_digests
 from federation.release import Release
 from federation.terms import Terms
 from federation.update import CommitBatch, UpdateBatch
-from federation.workload import Learned, Row
+from federation.workload import Acting, Learned, Row
 from telemetry import Telemetry, semconv
 
 
@@ -68,6 +70,7 @@ class AgentHost:
         agents: who lives here.
         config: of the swarm.
         secret: that the agents' signing keys derive from.
+        find: from a name to an actor handle.
         telemetry: of this process; made from the config when not given.
     """
 
@@ -77,6 +80,7 @@ class AgentHost:
         agents: Sequence[str],
         config: SwarmConfig,
         secret: Secret,
+        find: Callable[[str], Any],
         telemetry: Telemetry | None = None,
     ) -> None:
         self.name = name
@@ -100,6 +104,12 @@ class AgentHost:
         self._learning = asyncio.Lock()
         self._idle: frozenset[str] = frozenset()
         self._rounds = 0
+        self._find = find
+        self._residents = (
+            Residents(self._agents, workload, telemetry=self._telemetry, retraining=self, port=config.systems)
+            if isinstance(workload, Acting)
+            else None
+        )
 
     async def enrol(self) -> dict[str, bytes]:
         """agent -> Ed25519 public key."""
@@ -161,6 +171,8 @@ class AgentHost:
             if self._release is not None and self._value is not None:
                 self._previous = (self._release, self._value)
             self._release, self._value = release, value
+            if self._residents is not None:
+                self._residents.adopt(release.version, value)
         return release.version
 
     async def predict(self, agent: str, states: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -172,10 +184,38 @@ class AgentHost:
         return self._workload.predict(self._value, np.asarray(states, dtype=np.float32))
 
     async def observe(self, agent: str, experiences: Sequence[object]) -> int:
-        """Add to an agent's memory. Returns how many experiences it now holds."""
+        """Add to an agent's memory, and let its loop look at how its tasks go.
+
+        Returns how many experiences it now holds.
+        """
         if agent not in self._row:
             raise UnknownAgentError(agent=agent, host=self.name)
-        return self._learner.observe(agent, experiences)
+        held = self._learner.observe(agent, experiences)
+        self._idle -= {agent}
+        if self._residents is not None:
+            await self._residents.observed(agent, experiences)
+        return held
+
+    async def manage(self, agent: str, reading: Reading) -> dict[str, Any]:
+        """One turn of an agent's loop over the system that it manages; what was found and done, as plain data.
+
+        The experience that the turn completes goes into the agent's memory.
+        """
+        if agent not in self._row:
+            raise UnknownAgentError(agent=agent, host=self.name)
+        if self._residents is None:
+            raise SettingError(name="workload", found=self._workload.kind, needed="one whose releases are policies")
+        turn = await self._residents.manage(agent, reading)
+        if turn.lived is not None:
+            self._learner.observe(agent, [turn.lived])
+        return {
+            "symptoms": [symptom.name for symptom in turn.cycle.symptoms],
+            "outcomes": [(done.action.name, done.result, done.detail) for done in turn.cycle.outcomes],
+        }
+
+    async def retrain(self, *, agent: str, reason: str) -> str:
+        """Pass an agent's wish to be retrained on to the coordinator."""
+        return await self._find(COORDINATOR).retrain.remote(agent, reason)
 
     async def histogram(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
         """The agents, and how often each met each kind of case."""
@@ -190,6 +230,7 @@ class AgentHost:
             "release": None if self._release is None else self._release.version,
             "rounds": self._rounds,
             "learning": self._learning.locked(),
+            "mape": self._residents.summary() if self._residents is not None else {},
             "telemetry_dropped": dict(self._telemetry.dropped),
         }
 

@@ -140,3 +140,19 @@ class Workload(Protocol):
     def unpack(self, artefact: bytes) -> Row:
         """The value of an artefact, checked. Raises `SwarmError` for anything else."""
         ...
+
+
+@runtime_checkable
+class Acting(Workload, Protocol):
+    """A workload whose releases are policies, so that its agents' own tasks can be watched."""
+
+    @property
+    def actions(self) -> int: ...
+
+    def state_bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """``(features,)``: between what values each feature of a state usually lies, low < high."""
+        ...
+
+    def tasks(self, experiences: Sequence[object]) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.bool_]]:
+        """``(m, features)`` states, ``(m,)`` actions, and whether each went well."""
+        ...

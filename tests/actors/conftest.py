@@ -58,7 +58,7 @@ class Stage:
         }
         for number, agents in enumerate(shares):
             self.makers[host_name(number)] = lambda number=number, agents=agents: AgentHost(
-                host_name(number), agents, config, SECRET.derive("host")
+                host_name(number), agents, config, SECRET.derive("host"), self.find
             )
         for number in range(config.validators):
             self.makers[validator_name(number)] = lambda number=number: ConvergenceValidator(number, config)
