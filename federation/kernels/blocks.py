@@ -26,6 +26,18 @@ def cores() -> int:
     return min(8, os.cpu_count() or 1)
 
 
+def product_threads() -> int:
+    """How many threads may multiply matrices at once: all cores where the BLAS keeps to one, else one.
+
+    Two products at once only wait for each other where the BLAS has threads of its own. Ray gives its
+    workers ``OMP_NUM_THREADS=1``; a plain process has a BLAS on all cores.
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        if name in os.environ:
+            return cores() if os.environ[name] == "1" else 1
+    return 1
+
+
 def block_width(n: int, d: int, *, elements: int) -> int:
     """Columns in a block of about ``elements`` elements: a multiple of 64, at least 256, at most d."""
     return max(1, min(d, max(256, elements // n // 64 * 64)))

@@ -12,17 +12,25 @@ The bytes depend on the order of rows and on the BLAS: callers put rows in canon
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federation.errors import UpdatesError
-from federation.kernels.blocks import Matrix, Vector, block_width, over_blocks, require_finite
+from federation.kernels.blocks import (
+    PARALLEL_ELEMENTS,
+    Matrix,
+    Vector,
+    block_width,
+    over_blocks,
+    product_threads,
+    require_finite,
+)
 
 GRAM_ELEMENTS = 1 << 20
 NORM_ELEMENTS = 1 << 18
+PARTS = 8
 # A float32 product is right to about 1e-6 of the norms; a distance below this share of them has lost
 # more than four of its digits and is computed again.
 CANCELLED = 1e-2
@@ -52,31 +60,25 @@ def centred_gram(updates: Matrix, *, dtype: np.dtype[Any]) -> NDArray[np.float64
     """Inner products of the rows after subtracting their mean, ``(n, n) float64``; not finite on overflow."""
     n, d = updates.shape
     width = block_width(n, d, elements=GRAM_ELEMENTS)
-    starts = range(0, d, width)
-    buffers = [np.empty((n, width), dtype) for _ in range(min(2, len(starts)))]
-    gram = np.zeros((n, n))
+    # Each part is summed in the order of its columns, the parts in theirs: which thread did what is no matter.
+    part_width = -(-d // PARTS // width) * width
+    parts = np.zeros((-(-d // part_width), n, n))
 
-    def centre(index: int) -> NDArray[Any]:
-        part = updates[:, starts[index] : starts[index] + width]
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = np.add.reduce(part, axis=0, dtype=dtype)
-            mean *= dtype.type(1 / n)
-            return np.subtract(part, mean, out=buffers[index % 2][:, : part.shape[1]], dtype=dtype)
+    def work(spans: Iterable[tuple[int, int]]) -> None:
+        scratch = np.empty((n, width), dtype)
+        for first, last in spans:
+            total = parts[first // part_width]
+            for start in range(first, last, width):
+                block = updates[:, start : min(start + width, last)]
+                centred = scratch[:, : block.shape[1]]
+                mean = np.add.reduce(block, axis=0, dtype=dtype)
+                mean *= dtype.type(1 / n)
+                np.subtract(block, mean, out=centred, dtype=dtype)
+                total += centred @ centred.T
 
+    over_blocks(work, n=n, d=d, width=part_width, threads=product_threads() if n * d >= PARALLEL_ELEMENTS else 1)
     with np.errstate(over="ignore", invalid="ignore"):
-        if len(starts) == 1:
-            block = centre(0)
-            return gram + block @ block.T
-        # One thread centres the next block while this one multiplies. Two products at once would only
-        # wait for each other where the BLAS has threads of its own.
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(centre, 0)
-            for index in range(len(starts)):
-                block = ahead.result()
-                if index + 1 < len(starts):
-                    ahead = pool.submit(centre, index + 1)
-                gram += block @ block.T
-    return gram
+        return parts.sum(axis=0)
 
 
 def distances_to(updates: Matrix, centre: Vector | None = None, *, threads: int | None = None) -> NDArray[np.float64]:

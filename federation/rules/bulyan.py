@@ -21,7 +21,8 @@ class Bulyan(Bounded):
     El Mhamdi, Guerraoui and Rouault, "The Hidden Vulnerability of Distributed Learning in Byzantium",
     ICML 2018, section 4: each pick is Krum's among the updates that remain, whose scores are counted
     anew. While r remain a score sums r - f - 2 distances; for the last picks, where that is below one, it is
-    the distance to the nearest. Weights are ignored. Updates that were not picked are rejected. A score is the
+    the distance to the nearest. A liar may be among those, and is then accepted: the mean around the
+    median bounds what it can do. Weights are ignored. Updates that were not picked are rejected. A score is the
     one an update had when it was picked, or at the last pick for those left over; scores of different
     picks sum different numbers of distances, so there is no threshold (NaN).
     """
