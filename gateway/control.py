@@ -1,0 +1,201 @@
+"""Commands that start a swarm and end it: up, down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.connection import STATE_DIR, connected, marked, quiet, run
+from gateway.options import Address, AsJson, Hosts, RuleText, Seed, StateDir
+from gateway.output import Output
+from gateway.reports import HEADING, round_line
+
+if TYPE_CHECKING:
+    from actors import Swarm, SwarmConfig
+
+GRACE_S = 2.0
+"""Left to whoever ended our swarm from outside, to leave our cluster before we end that."""
+
+
+def up(
+    further: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH]...", help="Further files of experiences.", dir_okay=False)
+    ] = None,
+    address: Annotated[
+        str,
+        typer.Option(
+            "--address",
+            envvar="SWARMLORE_ADDRESS",
+            help="local: a cluster of its own, in the foreground until Ctrl-C. auto or HOST:PORT: a running one; "
+            "the command returns and the swarm stays.",
+        ),
+    ] = "local",
+    agents: Annotated[
+        int, typer.Option("--agents", min=1, help="How many agents; with --experiences they are those of the data.")
+    ] = 100,
+    experiences: Annotated[
+        list[Path] | None,
+        typer.Option("--experiences", help="JSON lines or Parquet, one experience a line.", dir_okay=False),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A bad line is fatal, instead of skipped and counted.")
+    ] = False,
+    workload: Annotated[
+        str, typer.Option("--workload", help="Without --experiences: digits, or null to learn nothing.")
+    ] = "digits",
+    hosts: Hosts = None,
+    validators: Annotated[int, typer.Option("--validators", min=1, help="How many measure convergence.")] = 1,
+    fault_bound: Annotated[
+        int | None, typer.Option("--fault-bound", min=0, help="How many may lie; by default a third, less one.")
+    ] = None,
+    deadline: Annotated[float, typer.Option("--deadline", min=0.001, help="Seconds until a round closes.")] = 30.0,
+    interval: Annotated[
+        float | None,
+        typer.Option("--interval", min=0.0, help="Learn on its own, a round every so many seconds; else on demand."),
+    ] = None,
+    rule: RuleText = None,
+    alpha: Annotated[float, typer.Option("--alpha", min=0.001, help="How evenly digits are spread.")] = 0.5,
+    seed: Seed = 0,
+    run_id: Annotated[str, typer.Option("--run", help="Id of the run; part of every signature.")] = "swarm",
+    otlp: Annotated[
+        str | None, typer.Option("--otlp", help="Base URL of an OTLP/HTTP receiver, e.g. http://127.0.0.1:4318.")
+    ] = None,
+    state_dir: StateDir = STATE_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Start a swarm."""
+    output = Output(as_json=as_json)
+
+    async def work() -> None:
+        config, skipped = _configuration(
+            paths=[*(experiences or []), *(further or [])],
+            strict=strict,
+            workload=workload,
+            agents=agents,
+            alpha=alpha,
+            rule=rule,
+            otlp=otlp,
+            settings={
+                "run": run_id,
+                "seed": seed,
+                "hosts": hosts,
+                "validators": validators,
+                "fault_bound": fault_bound,
+                "deadline_s": deadline,
+                "state_dir": state_dir,
+            },
+        )
+        for line in skipped[:10]:
+            output.note(f"skipped {line}")
+        if len(skipped) > 10:
+            output.note(f"skipped {len(skipped) - 10} lines more; --strict makes the first one fatal")
+        quiet()
+        from actors import Swarm
+
+        with output.progress(f"starting a swarm of {len(config.agents)} agents"):
+            swarm = await Swarm.start(config, address=address)
+        facts = {**swarm.facts, "interval_s": interval, "skipped_lines": len(skipped)}
+        if address == "local":
+            await _foreground(swarm, facts, state_dir, interval, output)
+            return
+        if interval is not None:
+            await swarm.start_learning(interval)
+        output.document(facts)
+        _introduce(facts, output)
+        output.text("the swarm stays when this command ends; `swarmlore down` ends it", style="dim")
+
+    run(work, output)
+
+
+def down(address: Address = "auto", state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
+    """End the swarm. Journal, keys and releases stay in the state directory."""
+    output = Output(as_json=as_json)
+
+    async def work() -> None:
+        swarm = await connected(address, state_dir)
+        with output.progress("ending the swarm"):
+            ended = await swarm.stop()
+        output.document({"ended": ended})
+        output.text(f"{ended} actors ended")
+
+    run(work, output)
+
+
+def _configuration(
+    *,
+    paths: list[Path],
+    strict: bool,
+    workload: str,
+    agents: int,
+    alpha: float,
+    rule: str | None,
+    otlp: str | None,
+    settings: Mapping[str, Any],
+) -> tuple[SwarmConfig, list[str]]:
+    """The configuration that the options ask for, and the lines of experiences that were skipped."""
+    from actors import SwarmConfig
+    from federation.errors import SettingError
+    from gateway import learning
+    from telemetry import TelemetryConfig
+
+    skipped: list[str] = []
+    if paths:
+        learned, source = learning.experiences(paths, strict=strict)
+        names = tuple(source.agents)
+        skipped = [str(line) for line in source.skipped]
+    else:
+        names = learning.agent_names(agents)
+        match workload:
+            case "digits":
+                learned = learning.digits(names, alpha=alpha, seed=settings["seed"])
+            case "null":
+                from workloads.null import NullWorkload
+
+                learned = NullWorkload()
+            case _:
+                raise SettingError(name="workload", found=workload, needed="digits or null")
+    try:
+        telemetry = TelemetryConfig(endpoint=otlp)
+    except ValueError as error:
+        raise SettingError(name="otlp", found=otlp, needed="the base URL of an OTLP/HTTP receiver") from error
+    chosen: dict[str, Any] = {} if rule is None else {"rule": learning.rule_of(rule)}
+    return SwarmConfig(workload=learned, agents=names, telemetry=telemetry, **chosen, **settings), skipped
+
+
+def _introduce(facts: Mapping[str, Any], output: Output) -> None:
+    output.text(
+        f"{facts['agents']} agents on {facts['hosts']} hosts at {facts['address']}, "
+        f"fault bound {facts['fault_bound']}, release {facts['release']['version']}"
+    )
+
+
+async def _foreground(
+    swarm: Swarm, facts: Mapping[str, Any], state_dir: Path, interval: float | None, output: Output
+) -> None:
+    """Show rounds until Ctrl-C, or until somebody ends the swarm; then end it and its cluster."""
+    from actors.cluster import NoSwarmError
+
+    try:
+        with marked(facts["address"], state_dir):
+            output.event("swarm", facts)
+            _introduce(facts, output)
+            if interval is None:
+                output.text(
+                    "learning on demand: `swarmlore round` in another shell; Ctrl-C ends the swarm", style="dim"
+                )
+            output.text(HEADING, style="bold")
+            before = (await swarm.status())["rounds"]
+            if interval is not None:
+                await swarm.start_learning(interval)
+            async for record in swarm.watch(before):
+                output.event("round", record)
+                output.text(round_line(record))
+    except NoSwarmError:
+        output.note("the swarm was ended by `swarmlore down`")
+        await asyncio.sleep(GRACE_S)
+    finally:
+        await swarm.stop()

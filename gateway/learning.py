@@ -1,0 +1,107 @@
+"""From the words of a command to what is learned, by whom, and who lies."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from federation.errors import ExtraError, SettingError
+from federation.rules import Rule, rule_from
+from federation.rules.base import Matrix, Vector
+from federation.verdict import Verdicts
+from federation.workload import Corruption, Workload
+
+_LIARS = 0x11A5
+"""Keeps the choice of liars apart from everything else that a seed draws."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unscreened:
+    """The screen of a plain mean: it accepts everything. For comparison only."""
+
+    name: str = "none"
+
+    def screen(self, updates: Matrix, *, centre: Vector, f: int) -> Verdicts:
+        """Accepting verdicts."""
+        del centre, f
+        return Verdicts.accepting(len(updates), rule=self.name)
+
+
+def agent_names(count: int) -> tuple[str, ...]:
+    """``agent-000`` and so on, wide enough for all of them."""
+    width = max(3, len(str(count - 1)))
+    return tuple(f"agent-{number:0{width}d}" for number in range(count))
+
+
+def liars_among(agents: Sequence[str], count: int, *, seed: int) -> tuple[str, ...]:
+    """``count`` of the agents, drawn by the seed; sorted.
+
+    Raises:
+        SettingError: when there are not so many.
+    """
+    if not 0 <= count <= len(agents):
+        raise SettingError(name="byzantine", found=count, needed=f"between 0 and the {len(agents)} agents")
+    chosen = np.random.default_rng([seed, _LIARS]).choice(len(agents), size=count, replace=False)
+    return tuple(sorted(agents[int(row)] for row in chosen))
+
+
+def rule_of(text: str) -> Rule:
+    """The rule that ``"median"`` or ``"nearest_neighbor_mixing,median"`` names.
+
+    Raises:
+        SettingError: for an unknown name, with the nearest valid one.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    return rule_from(parts[0] if len(parts) == 1 else parts)
+
+
+def adversary(attack: str, liars: Sequence[str], *, seed: int) -> Corruption | None:
+    """The marked agents with their attack; None when nobody lies.
+
+    Raises:
+        SettingError: for an unknown attack, with the nearest valid one.
+    """
+    if not liars:
+        return None
+    from workloads.attacks import Adversary, attack_from
+
+    return Adversary(agents=frozenset(liars), attack=attack_from(attack), seed=seed)
+
+
+def digits(agents: Sequence[str], *, alpha: float, seed: int) -> Workload:
+    """Scikit-learn's digits, spread over the agents.
+
+    Raises:
+        ExtraError: without scikit-learn.
+    """
+    require_extra("sklearn", "scikit-learn", "The digits data")
+    from workloads.gradients import DigitsBandit, GradientsWorkload
+
+    return GradientsWorkload(data=DigitsBandit(agents=tuple(agents), alpha=alpha, seed=seed))
+
+
+def experiences(paths: Sequence[Path], *, strict: bool) -> tuple[Workload, Any]:
+    """The user's own experiences as a workload, and their source, which knows the agents and the skipped lines.
+
+    Raises:
+        SettingError: when a file is not there.
+        ExperienceLineError: for a bad line, with ``strict``.
+    """
+    from workloads.gradients import ExperienceFiles, GradientsWorkload
+
+    for path in paths:
+        if not path.is_file():
+            raise SettingError(name="experiences", found=str(path), needed="a JSON lines or Parquet file")
+    source = ExperienceFiles(paths=tuple(str(path.absolute()) for path in paths), strict=strict)
+    return GradientsWorkload(data=source), source
+
+
+def require_extra(module: str, package: str, purpose: str, *, extra: str = "demo") -> None:
+    """Raise `ExtraError` unless a module of an optional extra is installed."""
+    if importlib.util.find_spec(module) is None:
+        raise ExtraError(package=package, extra=extra, purpose=purpose)
