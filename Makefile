@@ -45,3 +45,13 @@ format: $(STAMP)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+
+# Flower pins another Ray, so it lives in an environment of its own.
+.PHONY: bench-peers arena
+bench-peers: $(STAMP)
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check 'flwr[simulation]==1.41.0'
+	$(BIN)/python -m benchmarks
+
+arena: $(STAMP)
+	$(BIN)/python -m benchmarks.arena --readme

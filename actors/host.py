@@ -8,6 +8,7 @@ be asked again for the same round costs nothing and gives the same bytes.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -225,6 +226,7 @@ class AgentHost:
         """What this host is and has, as plain data."""
         return {
             "name": self.name,
+            "process": os.getpid(),
             "agents": len(self._agents),
             "idle": sorted(self._idle),
             "release": None if self._release is None else self._release.version,

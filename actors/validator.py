@@ -8,6 +8,7 @@ and plans more local epochs, a smaller learning rate, a rollback, or "converged"
 from __future__ import annotations
 
 import asyncio
+import os
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -129,6 +130,7 @@ class ConvergenceValidator:
         """What its loop has done, as plain data."""
         return {
             "name": self.name,
+            "process": os.getpid(),
             "mape": self._loop.knowledge.summary(),
             "telemetry_dropped": dict(self._telemetry.dropped),
         }

@@ -1,0 +1,5 @@
+"""``python -m gateway`` is ``swarmlore``."""
+
+from gateway.cli import main
+
+main()
