@@ -1,0 +1,95 @@
+"""The aggregate that updates agree with: each counts as much as it points where the others point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from federation.errors import SettingError
+from federation.rules import CenteredClipping
+from federation.rules.base import Aggregate, Bounded, Matrix, Weights, checked_updates
+from federation.verdict import Decision, Verdicts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementClipping(Bounded):
+    """The mean of clipped updates, each weighted by its cosine to what the others amount to.
+
+    FLTrust (Cao, Fang, Liu and Gong, NDSS 2021, section IV) weighs an update by the positive part of its
+    cosine to an update that the server has learned itself. A swarm has no trusted data, so the reference
+    starts as the centred clipping of the updates (n >= 2f + 1) and is replaced ``steps`` times by the weighted
+    mean. An update is left out of the reference that it is compared with, or its length would vouch for it.
+    All are first clipped to the median norm. Rows whose cosine is negative weigh nothing; those that
+    point away by more than the typical row points along are rejected, others with weight 0 are clipped.
+
+    Not proven: no bound on the error is known for it. Measured on the table of ``benchmarks.arena``. It
+    slows rules like the median's down least where honest agents differ much and liars reverse their own
+    updates; liars who agree, reverse strongly and hide in the honest spread (IPM 2 with noise of the honest
+    agents' own spread) hurt it more than NearestNeighborMixing with a trimmed mean. Declared weights are
+    ignored. Scores are minus the cosine. Complexity O(n d) a step.
+
+    Attributes:
+        steps: how often the reference is replaced.
+    """
+
+    name: ClassVar[str] = "agreement_clipping"
+    bound: ClassVar[str] = "n >= 2f + 1"
+    steps: int = 3
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise SettingError(name="agreement_clipping.steps", found=self.steps, needed="at least 1")
+
+    def minimum(self, f: int) -> int:
+        return 2 * f + 1
+
+    def __call__(
+        self, updates: Matrix, *, f: int, weights: Weights | None = None, rng: np.random.Generator | None = None
+    ) -> Aggregate:
+        del weights, rng
+        updates = checked_updates(updates)
+        n = len(updates)
+        self.requires(n, f)
+        # One scale for all, so that squares neither overflow nor vanish; float64 for the sums.
+        peak = float(np.abs(updates).max())
+        start = CenteredClipping()(updates, f=f).value
+        if peak == 0:
+            return Aggregate(value=start, verdicts=Verdicts.accepting(n, rule=self.name))
+        rows = updates.astype(np.float64) / peak
+        lengths = np.linalg.norm(rows, axis=1)
+        radius = float(np.median(lengths))
+        clipped = lengths > radius
+        rows *= np.minimum(1, radius / np.maximum(lengths, np.finfo(np.float64).tiny))[:, None]
+        squares = np.einsum("ij,ij->i", rows, rows)
+        safe = np.sqrt(np.maximum(squares, np.finfo(np.float64).tiny))
+        reference = start.astype(np.float64) / peak
+        shares = np.full(n, 1 / n)
+        cosines = np.zeros(n)
+        for _ in range(self.steps):
+            along = rows @ reference - shares * squares
+            # |reference - share x row|^2, the others' part of the reference.
+            others = reference @ reference - 2 * shares * (rows @ reference) + shares**2 * squares
+            cosines = along / (safe * np.sqrt(np.maximum(others, np.finfo(np.float64).tiny)))
+            agreeing = np.maximum(along / safe, 0)
+            if agreeing.sum() <= 0:
+                break
+            shares = agreeing / agreeing.sum()
+            reference = shares @ rows
+        against = cosines < -max(float(np.median(cosines)), 0.0)
+        silent = shares == 0
+        decisions = np.where(
+            against, Decision.REJECTED, np.where(clipped | silent, Decision.CLIPPED, Decision.ACCEPTED)
+        )
+        return Aggregate(
+            value=(reference * peak).astype(updates.dtype),
+            verdicts=Verdicts(
+                rule=self.name,
+                decisions=decisions.astype(np.int8),
+                scores=np.clip(-cosines, -1, 1),
+                threshold=max(float(np.median(cosines)), 0.0),
+                reasons=("", "agreement.against", "agreement.norm", "agreement.none"),
+                reason_index=np.where(against, 1, np.where(silent, 3, np.where(clipped, 2, 0))).astype(np.int8),
+            ),
+        )
