@@ -11,6 +11,7 @@ and answers by extending the window, by a stricter rule, or by refusing the roun
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actors.config import SwarmConfig
 from actors.intake import OBSERVED, Gathered, Intake, OpenRound
@@ -26,7 +28,7 @@ from actors.journal import Journal
 from actors.mape import Action, Knowledge, Loop, Symptom
 from actors.messages import Aggregation, Receipt
 from federation.aggregation import Outcome, Screened, aggregated, screened
-from federation.errors import RoundAbortedError
+from federation.errors import NoOpenRoundError, RoundAbortedError
 from federation.gate import Refusal
 from federation.rules import Median
 from federation.rules.base import Rule
@@ -125,14 +127,15 @@ class Aggregator:
         )
         self._labels = {semconv.ATTR_WORKLOAD: config.workload.kind}
 
-    async def open(self, terms: Terms, previous: Mapping[str, bytes]) -> list[Receipt]:
+    async def open(self, terms: Terms, previous: Mapping[str, bytes], revealed: bool = False) -> list[Receipt]:
         """Take a round's terms. Opening it again, or after a restart, returns what is there already.
 
         Args:
             terms: of the round.
             previous: agent -> digest of its last counted payload.
+            revealed: whether updates are shown from now on, so that commitments come too late.
         """
-        return await self._in_thread(self._intake.begin, terms, previous)
+        return await self._in_thread(lambda: self._intake.begin(terms, previous, revealed=revealed))
 
     async def submit(self, found: object, traceparent: str = "") -> Receipt:
         """Judge one batch, or several; what was accepted is in the journal when this returns."""
@@ -164,13 +167,13 @@ class Aggregator:
         """Close the gate and aggregate the updates of these agents.
 
         Raises:
+            NoOpenRoundError: when it was restarted since the round was opened.
             RuleBoundError: when too few are left for the rule.
             RoundAbortedError: when more stand out than any rule can bear.
         """
         state = self._intake.open
         if state is None:
-            raise RoundAbortedError(round=0, reason="the aggregator has no open round")
-        self._intake.close()
+            raise NoOpenRoundError(asked="aggregate")
         attributes = {semconv.ATTR_ROUND: state.terms.round, **self._labels}
         parent, labels = traceparent or None, self._labels
         gathered = await self._in_thread(self._intake.gather, state, agents)
@@ -202,6 +205,7 @@ class Aggregator:
         state = self._intake.open
         return {
             "name": "aggregator",
+            "process": os.getpid(),
             "round": None if state is None else state.terms.round,
             "valid": 0 if state is None else state.valid,
             "late": self._intake.waiting,
@@ -234,8 +238,6 @@ class Aggregator:
             measures=self._labels,
         ):
             judged = self._intake.judge(found)
-        if judged is None:
-            return Receipt(host=str(getattr(found, "host", "")), counts={str(Refusal.STALE): 1})
         report, receipt, state = judged
         for code, count in receipt.counts.items():
             self._telemetry.count(
@@ -305,7 +307,10 @@ class Aggregator:
         screened_out = [agents[row] for row in np.flatnonzero(found.verdicts.rejected[:n])]
         culpable = [agent for agent, code in state.refused.items() if code != Refusal.QUARANTINED]
         standing_out = [agent for agent, above in watched.items() if above]
-        known = gathered.losses[np.isfinite(gathered.losses)]
+        late = self._intake.late_proofs.items()
+        proofs = {agent: proof for agent, proof in late if proof.statement.round == state.terms.round - 1}
+        proofs |= state.proofs
+        refused = {agent: code for agent, code in state.refused.items() if agent not in gathered.digests}
         return Aggregation(
             value=outcome.value,
             variance=outcome.variance,
@@ -318,16 +323,16 @@ class Aggregator:
             + (OBSERVED,) * len(gathered.observed),
             scores=np.array([*(judge.scores[row] for row, judge in enumerate(judges)), *[np.nan] * len(watched)]),
             thresholds=np.array([*(judge.threshold for judge in judges), *[np.nan] * len(watched)]),
-            flagged=tuple(sorted({*screened_out, *culpable, *standing_out})),
-            refused=dict(sorted(state.refused.items())),
-            proofs=tuple((agent, proof.to_dict()) for agent, proof in sorted(state.proofs.items())),
+            flagged=tuple(sorted({*screened_out, *culpable, *standing_out, *proofs})),
+            refused=dict(sorted(refused.items())),
+            proofs=tuple((agent, proof.to_dict()) for agent, proof in sorted(proofs.items())),
             digests=gathered.digests,
             rule=repr(rule),
             counted=int((outcome.decisions != Decision.REJECTED).sum()),
             fault_bound=bound,
             standing_out=found.standing_out,
             stale=len(gathered.stale),
-            loss=float(known.mean()) if len(known) else float("nan"),
+            loss=_middle_mean(gathered.losses, bound),
             norm=float(np.median(gathered.norms)) if n else 0.0,
             gate_s=seconds[0],
             screen_s=seconds[1],
@@ -363,3 +368,10 @@ class Aggregator:
                 },
                 parent=traceparent or None,
             )
+
+
+def _middle_mean(losses: NDArray[np.float64], f: int) -> float:
+    """Mean of what is left without the f largest and the f smallest: agents declare their losses themselves."""
+    known = np.sort(losses[np.isfinite(losses)])
+    cut = min(f, max(len(known) - 1, 0) // 2)
+    return float(known[cut : len(known) - cut].mean()) if len(known) else float("nan")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from actors.faults import LOST
 from actors.host import MissingBaseError
 from actors.messages import Aggregation, Measurement, Receipt
-from federation.errors import RoundAbortedError, SwarmError
+from federation.errors import NoOpenRoundError, RoundAbortedError, SwarmError
 from federation.release import Release
 from federation.round import (
     Abort,
@@ -100,6 +100,7 @@ class Score:
     release: Release | None = None
     artefact: bytes = b""
     applied: int = 0
+    agents_applied: int = 0
     refusals: dict[str, int] = field(default_factory=dict[str, int])
     times: Times = field(default_factory=Times)
     error: SwarmError | None = None
@@ -151,11 +152,12 @@ class Conductor:
         self._ready = asyncio.Event()
         self._value: NDArray[np.float32] | None = None
         self._asked_at = 0.0
+        self._revealed = False
 
     async def run(self) -> Score:
         """The score of the finished or aborted round. Never raises for what happens to other actors."""
         self.score.times.started = time.perf_counter()
-        self._spawn(self._open())
+        self._spawn(self._guard(self._open()))
         self._perform(self.round.handle(Opened(at=0.0)))
         timer = asyncio.get_running_loop().call_later(
             REVIEW_AT * self._terms.deadline_s, lambda: self._spawn(self._review())
@@ -190,7 +192,10 @@ class Conductor:
             match instruction:
                 case AskUpdates(agents=agents):
                     self._asked_at = self.age
-                    self._each_host(agents, self._ask_updates)
+                    if self._terms.commit_reveal:
+                        self._spawn(self._guard(self._reveal(agents)))
+                    else:
+                        self._each_host(agents, self._ask_updates)
                 case AskCommitments(agents=agents):
                     self._asked_at = self.age
                     self._each_host(agents, self._ask_commitments)
@@ -266,6 +271,13 @@ class Conductor:
         release, artefact, _ = self._base
         await handle.apply.remote(release, artefact, self._public, self._trace)
 
+    async def _reveal(self, agents: tuple[str, ...]) -> None:
+        """Have the aggregator take no more commitments, then have the updates shown."""
+        self._revealed = True
+        await self._ready.wait()
+        await self._with_aggregator(None)
+        self._each_host(agents, self._ask_updates)
+
     async def _open(self) -> None:
         """Give the aggregator the terms; what its journal holds already counts as arrived."""
         receipts: list[Receipt] = await self._with_aggregator(None)
@@ -279,15 +291,15 @@ class Conductor:
         while True:
             try:
                 aggregator = self._cast.find(self._cast.aggregator)
-                if call is None or attempt:
-                    opened = await aggregator.open.remote(self._terms, self._previous)
+                if call is None or (attempt and not self.round.over):
+                    opened = await aggregator.open.remote(self._terms, self._previous, self._revealed)
                     if call is None:
                         return opened
                     for receipt in opened:
                         self._put(self._arrived(receipt))
                 return await call(aggregator)
-            except LOST as error:
-                if self.age > 2 * self._terms.deadline_s:
+            except (*LOST, NoOpenRoundError) as error:
+                if self.round.over or self.age > 2 * self._terms.deadline_s:
                     raise RoundAbortedError(
                         round=self._terms.round, reason=f"the aggregator cannot be reached ({type(error).__name__})"
                     ) from error
@@ -299,7 +311,7 @@ class Conductor:
         try:
             aggregator = self._cast.find(self._cast.aggregator)
             asked = await aggregator.review.remote(self.age / self.round.deadline)
-        except LOST:
+        except (*LOST, SwarmError):
             return  # it is being restarted; the deadline stands
         for name, parameters in asked:
             if name == "extend_window":
@@ -360,12 +372,16 @@ class Conductor:
     async def _apply(self) -> None:
         started = self.age
         release = self.score.release
-        if release is not None:
-            self.score.applied = await spread_release(
-                self._cast, release, self.score.artefact, self._public, traceparent=self._trace
-            )
-        self.score.times.apply = self.age - started
-        self._put(Applied(at=self.age))
+        try:
+            if release is not None:
+                hosts = await spread_release(
+                    self._cast, release, self.score.artefact, self._public, traceparent=self._trace
+                )
+                self.score.applied = len(hosts)
+                self.score.agents_applied = sum(len(self._cast.hosts[host]) for host in hosts)
+        finally:
+            self.score.times.apply = self.age - started
+            self._put(Applied(at=self.age))
 
     async def _finish(self) -> None:
         try:
@@ -409,19 +425,22 @@ INLINE = 100_000
 """Bytes up to which Ray sends an argument along with the call."""
 
 
-async def spread_release(cast: Cast, release: Release, artefact: bytes, public: bytes, *, traceparent: str = "") -> int:
-    """Give a release to every host. Returns how many have it; the others get it with their next question."""
+async def spread_release(
+    cast: Cast, release: Release, artefact: bytes, public: bytes, *, traceparent: str = ""
+) -> tuple[str, ...]:
+    """Give a release to every host. Returns those that have it; the others get it with their next question."""
     sent = cast.put(artefact) if len(artefact) > INLINE else artefact
 
     async def give(host: str) -> bool:
         try:
             async with asyncio.timeout(APPLY_TIMEOUT_S):
                 await cast.find(host).apply.remote(release, sent, public, traceparent)
-        except (*LOST, TimeoutError, SwarmError):
+        except Exception:  # noqa: BLE001 - a host may fail in any way, and the release is in force without it
             return False
         return True
 
-    return sum(await asyncio.gather(*(give(host) for host in cast.hosts)))
+    given = await asyncio.gather(*(give(host) for host in cast.hosts))
+    return tuple(host for host, has in zip(cast.hosts, given, strict=True) if has)
 
 
 def _plain(error: SwarmError) -> SwarmError:

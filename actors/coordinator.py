@@ -7,9 +7,10 @@ that was open, and goes on; what was accepted is asked from the aggregator, not 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
+import os
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,29 +27,18 @@ from actors.health import Health
 from actors.journal import Journal
 from actors.ledger import Ledger
 from actors.mape import Action, Loop
+from actors.releases import Published, Releases
+from actors.telling import Telling
 from federation.convergence import disagreement
 from federation.errors import RoundAbortedError, SettingError, SwarmError
 from federation.heterogeneity import heterogeneity, local_epochs
 from federation.identity import Secret, SigningKey
-from federation.release import GENESIS, Release, artefact_digest
-from federation.terms import Terms, Tuning, fault_bound
+from federation.release import Release
+from federation.terms import Terms, fault_bound
 from telemetry import Telemetry, semconv
 
 ANSWER_S = 2.0
 """How long `status` waits for an actor before it reports it as silent."""
-
-
-class UnknownReleaseError(SwarmError):
-    """A version that was never released, or whose artefact is no longer kept."""
-
-    code = "release.unknown"
-
-    def __init__(self, *, version: int, current: int) -> None:
-        super().__init__(
-            f"There is no release {version}; the current one is {current}. `releases` lists those that are kept.",
-            version=version,
-            current=current,
-        )
 
 
 class ChangedKeyError(SwarmError):
@@ -93,11 +83,13 @@ class Coordinator:
         self._hosts = {host_name(number): agents for number, agents in enumerate(shares)}
         self._validators = [validator_name(number) for number in range(config.validators)]
         self._find, self._put, self._revive = find, put, revive
-        self._key = SigningKey.of(secret.derive("coordinator", config.run))
         self._telemetry = telemetry or Telemetry.start(
             config.telemetry, actor_kind=semconv.ActorKind.COORDINATOR, instance="coordinator"
         )
         self._journal = Journal(journal)
+        key = SigningKey.of(secret.derive("coordinator", config.run))
+        self._releases = Releases(config.run, config.workload, key, self._journal)
+        self._tell = Telling(config, self._telemetry)
         self._ledger = Ledger.of(config, self._journal)
         self._loop: Loop[Health] = Loop(
             kind=semconv.ActorKind.COORDINATOR, analyze=health.analyze, plan=health.plan, telemetry=self._telemetry
@@ -107,10 +99,12 @@ class Coordinator:
         self._starting = asyncio.Lock()
         self._started = False
         self._conductor: Conductor | None = None
-        self._current: tuple[Release, bytes, NDArray[np.float32]] | None = None
+        self._former: Conductor | None = None
         self._idle: frozenset[str] = frozenset()
         self._news = asyncio.Condition()
+        self._last_told = 0
         self._learning: asyncio.Task[None] | None = None
+        self._enough = asyncio.Event()
         self._interval = 0.0
         self._wishes: dict[str, str] = {}
 
@@ -121,15 +115,14 @@ class Coordinator:
                 await self._enrol()
                 await self._begin()
                 self._started = True
-        release, _, _ = self._require_current()
         return {
             "run": self.config.run,
             "kind": self.config.workload.kind,
             "agents": len(self.config.agents),
             "hosts": len(self._hosts),
             "fault_bound": self.config.used_fault_bound,
-            "public_key": self._key.public.hex(),
-            "release": record.release_summary(release),
+            "public_key": self._releases.public.hex(),
+            "release": record.release_summary(self._releases.current.release),
         }
 
     async def run_round(self, request: str = "") -> dict[str, Any]:
@@ -143,15 +136,11 @@ class Coordinator:
         """
         await self.start()
         async with self._rounds:
-            known = self._journal.recall("request") or {}
-            if request and known.get("id") == request:
-                done = self._journal.records(after=known["round"] - 1, limit=1)
-                if done and done[0]["round"] == known["round"]:
-                    return _answered(done[0])
-            unfinished = await asyncio.to_thread(self._journal.unfinished)
-            terms = unfinished.terms if unfinished else self._terms()
-            if unfinished is None:
-                await asyncio.to_thread(self._open, terms, request)
+            done = await asyncio.to_thread(self._answer_to, request)
+            if done is not None:
+                return _answered(done)
+            terms = await self._taken_up() or self._terms()
+            await asyncio.to_thread(self._open, terms, request)
             return _answered(await self._conduct(terms))
 
     async def start_learning(
@@ -163,17 +152,18 @@ class Coordinator:
         await self.start()
         await self.stop_learning()
         self._interval = interval_s
+        self._enough.clear()
         self._learning = asyncio.create_task(self._learn_on(rounds, until_converged))
 
     async def stop_learning(self) -> None:
-        """Stop after the round that is under way."""
+        """Stop after the round that is under way, and wait for it."""
+        self._enough.set()
         if self._learning is not None:
-            self._learning.cancel()
             await asyncio.gather(self._learning, return_exceptions=True)
             self._learning = None
 
     async def retrain(self, agent: str, reason: str) -> str:
-        """Take an agent's wish to be retrained. Once f + 1 agents wish it, one of them is honest, and learning starts."""
+        """Take an agent's wish to be retrained. Of f + 1 agents that wish it one is honest, and learning starts."""
         self._wishes[agent] = reason
         needed = self.config.used_fault_bound + 1
         if len(self._wishes) < needed:
@@ -195,21 +185,19 @@ class Coordinator:
 
     async def records(self, after: int = 0, *, wait_s: float = 0.0, limit: int = 1000) -> list[dict[str, Any]]:
         """Records of rounds numbered above ``after``; waits for one when there is none yet."""
-        found = await asyncio.to_thread(self._journal.records, after=after, limit=limit)
-        if found or wait_s <= 0:
-            return found
-        try:
-            async with asyncio.timeout(wait_s), self._news:
-                await self._news.wait()
-        except TimeoutError:
-            return []
+        if wait_s > 0:
+            try:
+                async with asyncio.timeout(wait_s), self._news:
+                    await self._news.wait_for(lambda: self._last_told > after)
+            except TimeoutError:
+                pass
         return await asyncio.to_thread(self._journal.records, after=after, limit=limit)
 
     async def release(self, version: int | None = None) -> dict[str, Any]:
         """A release with its artefact and the key to verify it; the current one when no version is named."""
         await self.start()
-        found, artefact = await self._stored(version)
-        return {"release": found.to_dict(), "artefact": artefact, "public_key": self._key.public.hex()}
+        found, artefact = await asyncio.to_thread(self._releases.stored, version)
+        return {"release": found.to_dict(), "artefact": artefact, "public_key": self._releases.public.hex()}
 
     async def releases(self, limit: int = 100) -> list[dict[str, Any]]:
         """The newest releases, newest first, without artefacts."""
@@ -217,14 +205,18 @@ class Coordinator:
         return [found.to_dict() for found in await asyncio.to_thread(self._journal.releases, limit=limit)]
 
     async def rollback(self, version: int) -> dict[str, Any]:
-        """Bring back the value of an earlier release, as a new release. Waits for the round that is open.
+        """Bring back the value of an earlier release, as a new release. Waits for the round that is under way.
+
+        A round that a stopped coordinator left open is given up: its updates were made from another release.
 
         Raises:
             UnknownReleaseError: when there is no such release.
         """
         await self.start()
         async with self._rounds:
-            return await self._restore(version)
+            done = await self._restore(version)
+            await self._taken_up()
+            return done
 
     async def verdicts(self, round_number: int | None = None, agent: str | None = None) -> list[dict[str, Any]]:
         """Verdicts of a round, of an agent, or of both."""
@@ -248,9 +240,9 @@ class Coordinator:
         live = conductor is not None and not conductor.round.over
         names = [*self._hosts, AGGREGATOR, *self._validators]
         answers = await asyncio.gather(*(self._ask_status(name) for name in names))
-        current = self._current
         return {
             "run": self.config.run,
+            "process": os.getpid(),
             "kind": self.config.workload.kind,
             "agents": len(self.config.agents),
             "idle": len(self._idle),
@@ -258,7 +250,7 @@ class Coordinator:
             "round": conductor.round.terms.round if live and conductor else None,
             "phase": str(conductor.round.phase) if live and conductor else "idle",
             "rounds": self._journal.last_round(),
-            "release": None if current is None else record.release_summary(current[0]),
+            "release": record.release_summary(self._releases.current.release) if self._releases.started else None,
             "learning": self._learning is not None and not self._learning.done(),
             "interval_s": self._interval,
             **self._ledger.summary(),
@@ -287,23 +279,29 @@ class Coordinator:
         return Cast(hosts=hosts, validators=self._validators, aggregator=AGGREGATOR, find=self._find, put=self._put)
 
     async def _enrol(self) -> None:
-        async def keys_of(host: str) -> dict[str, bytes]:
-            return await self._find(host).enrol.remote()
+        known = await asyncio.to_thread(self._journal.keys)
+
+        async def keys_of(host: str) -> tuple[dict[str, bytes], tuple[str, ...]]:
+            handle = self._find(host)
+            try:
+                return await handle.enrol.remote(), tuple(await handle.idle.remote())
+            except LOST:
+                if not known.keys() >= set(self._hosts[host]):
+                    raise
+                return {}, ()  # after a restart: its agents are enrolled, and the host may come back
 
         shares = await asyncio.gather(*(keys_of(host) for host in self._hosts))
-        known = await asyncio.to_thread(self._journal.keys)
         changed = tuple(
-            sorted(agent for keys in shares for agent, public in keys.items() if known.get(agent, public) != public)
+            sorted(agent for keys, _ in shares for agent, public in keys.items() if known.get(agent, public) != public)
         )
         if changed:
             raise ChangedKeyError(agents=changed)
-        for host, keys in zip(self._hosts, shares, strict=True):
+        for host, (keys, _) in zip(self._hosts, shares, strict=True):
             await asyncio.to_thread(self._journal.enrol, host, keys)
-        idle = await asyncio.gather(*(self._find(host).idle.remote() for host in self._hosts))
-        self._idle = frozenset(agent for agents in idle for agent in agents)
+        self._idle = frozenset(agent for _, agents in shares for agent in agents)
         if self.config.adapt_epochs:
             await self._suit_epochs()
-        self._telemetry.gauge(semconv.METRIC_AGENTS_ENROLLED, len(self.config.agents), self._labels)
+        self._tell.enrolled(len(self.config.agents))
 
     async def _suit_epochs(self) -> None:
         """Set the local epochs by how differently the agents act (specification 5.3)."""
@@ -314,38 +312,39 @@ class Coordinator:
         self._telemetry.gauge(semconv.METRIC_HETEROGENEITY, spread, self._labels)
 
     async def _begin(self) -> None:
-        """Take the current release from the journal, or make the genesis, and give it to the hosts."""
-        workload = self.config.workload
-        found = await asyncio.to_thread(self._journal.release)
-        if found is None:
-            artefact = workload.pack(workload.genesis(self.config.seed))
-            genesis = Release(
-                run=self.config.run,
-                kind=workload.kind,
-                version=0,
-                round=0,
-                parent=GENESIS,
-                artefact=artefact_digest(artefact),
-                artefact_bytes=len(artefact),
-            ).signed(self._key, created=time.time())
-            await asyncio.to_thread(self._journal.publish, genesis, artefact)
-            found = genesis, artefact
-        await self._take(*found)
-        await spread_release(self._cast(self.config.agents), *found, self._key.public)
+        """Take the release in force from the journal, or make the genesis, and give it to the hosts."""
+        self._last_told = await asyncio.to_thread(self._journal.last_record)
+        published = await asyncio.to_thread(self._releases.begin, self.config.seed)
+        if self._last_told or published.release.version:
+            self._tell.restarted(semconv.ActorKind.COORDINATOR, self._last_told, f"release {published.release.version}")
+        await self._spread(published)
+        if self._ledger.pending is not None:
+            await self._roll_back()
 
-    async def _take(self, release: Release, artefact: bytes) -> None:
-        release.check(public=self._key.public, artefact=artefact)
-        self._current = release, artefact, self.config.workload.unpack(artefact)
+    async def _spread(self, published: Published) -> tuple[str, ...]:
+        cast = self._cast(self.config.agents)
+        return await spread_release(cast, published.release, published.artefact, self._releases.public)
 
-    def _require_current(self) -> tuple[Release, bytes, NDArray[np.float32]]:
-        if self._current is None:
-            raise RoundAbortedError(round=0, reason="the coordinator has not been started")
-        return self._current
+    def _answer_to(self, request: str) -> dict[str, Any] | None:
+        """The record of the round that has answered this request already."""
+        number = self._journal.round_of(request) if request else None
+        done = [] if number is None else self._journal.records(after=number - 1, limit=1)
+        return done[0] if done and done[0]["round"] == number else None
+
+    async def _taken_up(self) -> Terms | None:
+        """The round that was open when a coordinator was stopped; None when there is none to go on with."""
+        found = await asyncio.to_thread(self._journal.unfinished)
+        if found is None or found.terms.base == self._releases.current.release.digest:
+            return None if found is None else found.terms
+        reason = f"release {self._releases.current.release.version} came into force before it was taken up again"
+        error = RoundAbortedError(round=found.terms.round, reason=reason)
+        await self._write_off(found.terms, {**_ending(found.terms, error), "agents_count": 0, "total_duration_ms": 0.0})
+        return None
 
     def _terms(self) -> Terms:
         """The terms of the next round."""
         config, workload = self.config, self.config.workload
-        release, _, _ = self._require_current()
+        release = self._releases.current.release
         roster = tuple(agent for agent in config.agents if agent not in self._idle) or config.agents
         asked = frozenset(roster)
         f = fault_bound(len(roster)) if config.fault_bound is None else config.fault_bound
@@ -372,10 +371,8 @@ class Coordinator:
 
     def _open(self, terms: Terms, request: str) -> None:
         started = time.perf_counter()
-        self._journal.open_round(terms, opened=time.time())
-        if request:
-            self._journal.remember({"request": {"id": request, "round": terms.round}})
-        self._wrote(semconv.JournalOperation.OPEN, started)
+        self._journal.open_round(terms, opened=time.time(), request=request)
+        self._tell.wrote(semconv.JournalOperation.OPEN, started)
 
     async def _conduct(self, terms: Terms) -> dict[str, Any]:
         started = time.perf_counter()
@@ -392,15 +389,18 @@ class Coordinator:
                 **self._labels,
             },
         ) as span:
-            if self._conductor is not None:
-                self._conductor.cancel()
+            if self._former is not None:
+                self._former.cancel()
+            self._former = self._conductor  # its late hosts may still answer: that counts in this round
+            base = self._releases.current
+            self._tell.opened(terms)
             conductor = Conductor(
                 terms,
                 self._cast(terms.roster),
-                base=self._base(terms),
-                public=self._key.public,
+                base=(base.release, base.artefact, base.value),
+                public=self._releases.public,
                 fold=self.config.workload.fold,
-                history=self._ledger.tracker.to_dict(),
+                history=self._ledger.history,
                 make_release=lambda score, value: self._make_release(terms, score, value),
                 previous=self._ledger.previous,
                 traceparent=span.traceparent,
@@ -415,21 +415,16 @@ class Coordinator:
                 done = record.timed(self._ledger.draft, score, total_s=total)
                 await asyncio.to_thread(self._journal.amend, terms.round, done)
                 span.set(semconv.ATTR_RELEASE_VERSION, done["release"]["version"])
-            self._tell(terms, score, done, total)
-        await self._reflect(terms, conductor, score, total)
-        async with self._news:
-            self._news.notify_all()
+            self._tell.ended(terms, conductor, score, done, total)
+            self._tell.quarantined(len(self._ledger.quarantined))
+            await self._reflect(conductor, score, total)
+        await self._announce(terms.round)
         return done
 
-    def _base(self, terms: Terms) -> tuple[Release, bytes, NDArray[np.float32]]:
-        """The release that the terms name: the current one, unless the round was taken up after a rollback."""
-        current = self._require_current()
-        if current[0].digest == terms.base:
-            return current
-        found = self._journal.release(terms.base_version)
-        if found is None:
-            raise UnknownReleaseError(version=terms.base_version, current=current[0].version)
-        return found[0], found[1], self.config.workload.unpack(found[1])
+    async def _announce(self, round_number: int) -> None:
+        async with self._news:
+            self._last_told = max(self._last_told, round_number)
+            self._news.notify_all()
 
     async def _make_release(self, terms: Terms, score: Score, value: NDArray[np.float32]) -> tuple[Release, bytes]:
         """Sign the candidate and write it down with everything else that the round decided, all or nothing."""
@@ -440,34 +435,15 @@ class Coordinator:
             {measurement.validator: measurement.kl for measurement in score.measurements},
             threshold=self.config.threshold,
         )
-        artefact = self.config.workload.pack(value)
-        parent, _, _ = self._require_current()
         rows = record.verdict_rows(found)
-        counts = record.verdict_summary(rows)
-        release = Release(
-            run=terms.run,
-            kind=terms.kind,
-            version=parent.version + 1,
-            round=terms.round,
-            parent=parent.digest,
-            artefact=artefact_digest(artefact),
-            artefact_bytes=len(artefact),
-            rule=found.rule,
-            agents=found.counted,
-            fault_bound=found.fault_bound,
-            accepted=counts["accepted"],
-            clipped=counts["clipped"],
-            rejected=counts["rejected"],
-            refused=dict(sorted(Counter(found.refused.values()).items())),
-            late=found.stale,
-            flagged=found.flagged,
-            measures={
-                "kl_divergence": _finite(opinion.median),
-                **{name: _finite(figure) for name, figure in score.measurements[0].evaluation.items()},
-            },
-        ).signed(self._key, created=time.time())
+        measures = {"kl_divergence": opinion.median, **score.measurements[0].evaluation}
+        published = await asyncio.to_thread(
+            lambda: self._releases.successor(terms, found, value, rows=rows, measures=measures)
+        )
+        release, artefact = published.release, published.artefact
         score.release = release
-        after = self._ledger.after(found, opinion.median, version=release.version)
+        wanted = self._wanted(score)
+        after = self._ledger.after(found, opinion.median, version=release.version, wanted=wanted)
         liars = self.config.adversary.agents if self.config.adversary is not None else None
         draft = record.record_of(terms, score, rows=rows, tracker=after.tracker, opinion=opinion, liars=liars)
         started = time.perf_counter()
@@ -482,13 +458,26 @@ class Coordinator:
             proofs=found.proofs,
             facts=after.facts(),
             keep_artefacts=self.config.keep_artefacts,
+            spare=after.good,
         )
-        self._wrote(semconv.JournalOperation.RELEASE, started)
+        self._tell.wrote(semconv.JournalOperation.RELEASE, started)
         changes = self._ledger.changes(after)
         self._ledger = replace(after, draft=draft)
-        await self._take(release, artefact)
-        self._announce(terms, changes)
+        self._releases.take(published)
+        self._tell.standing(terms, changes)
         return release, artefact
+
+    def _wanted(self, score: Score) -> list[tuple[str, Mapping[str, Any]]]:
+        """What most validators ask for: one alone may be wrong."""
+        asked: dict[str, list[Mapping[str, Any]]] = {}
+        for measurement in score.measurements:
+            for name, parameters in measurement.actions:
+                asked.setdefault(name, []).append(parameters)
+        return [
+            (name, wishes[0])
+            for name, wishes in asked.items()
+            if 2 * len(wishes) > len(self._validators) and name != "converged"
+        ]
 
     async def _abandon(self, terms: Terms, conductor: Conductor, score: Score, total_s: float) -> dict[str, Any]:
         """Write down that a round ended without a release."""
@@ -496,24 +485,23 @@ class Coordinator:
         assert error is not None
         machine = conductor.round
         done: dict[str, Any] = {
-            "round": terms.round,
+            **_ending(terms, error),
             "total_duration_ms": 1e3 * total_s,
             "agents_count": len(machine.accepted),
-            "enrolled": len(terms.roster),
             "quorum": machine.quorum,
-            "fault_bound": terms.fault_bound,
-            "converged": False,
-            "status": "aborted",
             "refusals": dict(score.refusals),
             "lost": dict(machine.lost),
-            "release": None,
-            "error": error.to_dict(),
         }
-        await asyncio.to_thread(self._journal.finish_round, round_number=terms.round, state="aborted", record=done)
+        await self._write_off(terms, done)
         return done
 
-    async def _reflect(self, terms: Terms, conductor: Conductor, score: Score, total_s: float) -> None:
-        """The coordinator's own loop, and what the validators' loops asked for."""
+    async def _write_off(self, terms: Terms, done: Mapping[str, Any]) -> None:
+        started = time.perf_counter()
+        await asyncio.to_thread(self._journal.finish_round, round_number=terms.round, state="aborted", record=done)
+        self._tell.wrote(semconv.JournalOperation.RELEASE, started)
+
+    async def _reflect(self, conductor: Conductor, score: Score, total_s: float) -> None:
+        """The coordinator's own loop, and the rollback that the validators' loops asked for."""
         lost = frozenset(conductor.round.lost)
         observation = Health(
             duration_s=math.nan if score.error is not None else total_s,
@@ -525,15 +513,8 @@ class Coordinator:
             quarantined=len(self._ledger.quarantined),
         )
         await self._loop.turn(observation, self._execute)
-        asked: dict[str, list[dict[str, Any]]] = {}
-        for measurement in score.measurements:
-            for name, parameters in measurement.actions:
-                asked.setdefault(name, []).append(parameters)
-        for name, wishes in asked.items():
-            # One validator alone may be wrong: half of them have to ask.
-            if 2 * len(wishes) >= len(self._validators) and name != "converged":
-                await self._adapt(name, wishes[0])
-        del terms
+        if self._ledger.pending is not None:
+            await self._roll_back()
 
     async def _execute(self, action: Action) -> str:
         if action.name == "lengthen_interval":
@@ -544,57 +525,29 @@ class Coordinator:
             answer = await self._ask_status(host)
             if answer is None:
                 self._revive(host)
+                self._tell.restarted(semconv.ActorKind.HOST, detail=host)
                 revived += 1
         return f"{revived} hosts made again"
 
-    async def _adapt(self, name: str, parameters: Mapping[str, Any]) -> None:
-        """Carry out what the validators planned: tuning for the next rounds, or a rollback."""
-        tuning = self._ledger.tuning
-        tuning = Tuning(
-            learning_rate_scale=max(tuning.learning_rate_scale * parameters.get("learning_rate_scale", 1.0), 1 / 64),
-            epochs_scale=min(tuning.epochs_scale * parameters.get("epochs_scale", 1.0), 4.0),
-        )
-        self._ledger = replace(self._ledger, tuning=tuning)
-        await asyncio.to_thread(self._journal.remember, self._ledger.facts())
-        if name == "rollback" and self._ledger.good < self._require_current()[0].version:
-            await self._restore(self._ledger.good)
+    async def _roll_back(self) -> None:
+        """Carry out the rollback that was decided with the last release."""
+        version, self._ledger = self._ledger.pending, replace(self._ledger, pending=None)
+        assert version is not None
+        await self._restore(version)
 
     async def _restore(self, version: int) -> dict[str, Any]:
-        current, _, _ = self._require_current()
-        wanted, artefact = await self._stored(version)
-        release = Release(
-            run=current.run,
-            kind=current.kind,
-            version=current.version + 1,
-            round=0,
-            parent=current.digest,
-            artefact=wanted.artefact,
-            artefact_bytes=wanted.artefact_bytes,
-            rule="rollback",
-            measures=wanted.measures,
-            restores=version,
-        ).signed(self._key, created=time.time())
-        self._ledger = self._ledger.restarted(release.version)
-        await asyncio.to_thread(self._journal.publish, release, artefact, facts=self._ledger.facts())
-        await self._take(release, artefact)
-        applied = await spread_release(self._cast(self.config.agents), release, artefact, self._key.public)
-        self._telemetry.event(
-            semconv.EVENT_RELEASE_ROLLED_BACK,
-            {semconv.ATTR_RELEASE_VERSION: release.version, semconv.ATTR_WORKLOAD: release.kind},
-        )
-        return {**record.release_summary(release), "hosts_applied": applied}
-
-    async def _stored(self, version: int | None) -> tuple[Release, bytes]:
-        found = await asyncio.to_thread(self._journal.release, version)
-        if found is None or not found[1]:
-            raise UnknownReleaseError(
-                version=-1 if version is None else version, current=self._require_current()[0].version
-            )
-        return found
+        published = await asyncio.to_thread(self._releases.restoring, version)
+        after = self._ledger.restarted(published.release.version)
+        await asyncio.to_thread(self._journal.publish, published.release, published.artefact, facts=after.facts())
+        self._ledger = after
+        self._releases.take(published)
+        applied = await self._spread(published)
+        self._tell.rolled_back(published.release)
+        return {**record.release_summary(published.release), "hosts_applied": len(applied)}
 
     async def _learn_on(self, rounds: int | None, until_converged: bool) -> None:
         count = 0
-        while rounds is None or count < rounds:
+        while not self._enough.is_set() and (rounds is None or count < rounds):
             begun = time.perf_counter()
             try:
                 done = await self.run_round()
@@ -603,7 +556,9 @@ class Coordinator:
             count += 1
             if until_converged and done["converged"]:
                 return
-            await asyncio.sleep(max(self._interval - (time.perf_counter() - begun), 0.0))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(self._interval - (time.perf_counter() - begun), 0.0)):
+                    await self._enough.wait()
 
     async def _ask_status(self, name: str) -> dict[str, Any] | None:
         try:
@@ -611,62 +566,6 @@ class Coordinator:
                 return await self._find(name).status.remote()
         except (*LOST, TimeoutError, ValueError):
             return None
-
-    def _wrote(self, operation: str, started: float) -> None:
-        self._telemetry.observe(
-            semconv.METRIC_JOURNAL_WRITE_DURATION,
-            time.perf_counter() - started,
-            {semconv.ATTR_JOURNAL_OPERATION: operation},
-        )
-
-    def _announce(self, terms: Terms, changes: Mapping[str, str]) -> None:
-        """Events for agents that went into quarantine or came back."""
-        for agent, change in changes.items():
-            event = semconv.EVENT_AGENT_QUARANTINED if change == "quarantined" else semconv.EVENT_AGENT_READMITTED
-            self._telemetry.event(event, {semconv.ATTR_AGENT_ID: agent, semconv.ATTR_ROUND: terms.round})
-
-    def _tell(self, terms: Terms, score: Score, done: Mapping[str, Any], total_s: float) -> None:
-        telemetry, labels = self._telemetry, self._labels
-        if not telemetry.enabled:
-            return
-        telemetry.observe(semconv.METRIC_ROUND_DURATION, total_s, labels)
-        if score.error is not None:
-            telemetry.count(semconv.METRIC_ROUNDS_ABORTED, 1, {**labels, semconv.ATTR_ABORT_REASON: score.error.code})
-            telemetry.event(
-                semconv.EVENT_ROUND_ABORTED,
-                {semconv.ATTR_ROUND: terms.round, semconv.ATTR_ABORT_REASON: score.error.code, **labels},
-            )
-            return
-        telemetry.count(semconv.METRIC_ROUNDS, 1, labels)
-        telemetry.gauge(semconv.METRIC_RELEASE_VERSION, done["release"]["version"], labels)
-        telemetry.gauge(semconv.METRIC_AGENTS_QUARANTINED, len(self._ledger.quarantined), labels)
-        telemetry.gauge(semconv.METRIC_AGENTS_ACTIVE, done["agents_count"], labels)
-        if done["kl_divergence"] is not None:
-            telemetry.gauge(semconv.METRIC_KL_DIVERGENCE, done["kl_divergence"], labels)
-            telemetry.event(
-                semconv.EVENT_CONVERGENCE_CHECKED,
-                {
-                    semconv.ATTR_ROUND: terms.round,
-                    semconv.ATTR_CONVERGENCE_KL_DIVERGENCE: done["kl_divergence"],
-                    semconv.ATTR_CONVERGENCE_STATUS: done["status"],
-                    semconv.ATTR_THRESHOLD: self.config.threshold,
-                },
-            )
-        if done["avg_local_loss"] is not None:
-            telemetry.gauge(semconv.METRIC_GLOBAL_LOSS, done["avg_local_loss"], labels)
-        accuracy = done["evaluation"].get("accuracy")
-        if accuracy is not None:
-            telemetry.gauge(semconv.METRIC_ACCURACY, accuracy, labels)
-        if done["converged"]:
-            telemetry.gauge(semconv.METRIC_CONVERGENCE_ROUNDS, self._ledger.tracker.rounds, labels)
-        telemetry.event(
-            semconv.EVENT_MODEL_SYNCHRONIZED,
-            {
-                semconv.ATTR_ROUND: terms.round,
-                semconv.ATTR_MODEL_SIZE_BYTES: done["release"]["artefact_bytes"],
-                semconv.ATTR_AGENTS_SYNCHRONIZED: done["agents_count"],
-            },
-        )
 
 
 def _answered(done: dict[str, Any]) -> dict[str, Any]:
@@ -688,6 +587,17 @@ def _failure(failure: Mapping[str, Any]) -> SwarmError:
     return RoundAbortedError(round=int(fields.get("round", 0)), reason=str(failure["message"]))
 
 
-def _finite(value: float) -> float:
-    """The value as the release's canonical JSON takes it: Inf and NaN become the largest float."""
-    return float(value) if math.isfinite(value) else 1.7976931348623157e308
+def _ending(terms: Terms, error: SwarmError) -> dict[str, Any]:
+    """What every record of a round without a release says."""
+    return {
+        "round": terms.round,
+        "enrolled": len(terms.roster),
+        "quorum": terms.quorum,
+        "fault_bound": terms.fault_bound,
+        "converged": False,
+        "status": "aborted",
+        "refusals": {},
+        "lost": {},
+        "release": None,
+        "error": error.to_dict(),
+    }

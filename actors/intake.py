@@ -6,7 +6,7 @@ Nothing here waits or talks to an actor. All of it runs in the aggregator's one 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,11 +16,11 @@ from actors.commitments import commitments_from_wire, commitments_to_wire
 from actors.journal import Journal
 from actors.messages import Receipt
 from federation.compression import Codec
-from federation.errors import RoundAbortedError
+from federation.errors import BatchError, NoOpenRoundError, RoundAbortedError
 from federation.gate import CULPABLE, Gate, GateReport, Refusal
 from federation.identity import EquivocationProof
 from federation.terms import Terms
-from federation.update import CommitBatch, UpdateBatch
+from federation.update import CommitBatch, UpdateBatch, checked_batch
 
 FINAL = CULPABLE | {Refusal.QUARANTINED}
 """Refusals after which nothing better can come from the agent in this round."""
@@ -69,6 +69,7 @@ class OpenRound:
     terms: Terms
     gate: Gate
     reports: list[GateReport] = field(default_factory=list[GateReport])
+    sequences: list[int] = field(default_factory=list[int])
     refused: dict[str, str] = field(default_factory=dict[str, str])
     proofs: dict[str, EquivocationProof] = field(default_factory=dict[str, EquivocationProof])
     gate_s: float = 0.0
@@ -78,10 +79,11 @@ class OpenRound:
     def observed(self) -> frozenset[str]:
         return frozenset(self.terms.observed)
 
-    def receive(self, report: GateReport) -> None:
-        """Take in a report that came in time."""
+    def receive(self, report: GateReport, sequence: int) -> None:
+        """Take in a report that came in time, and under which number the journal has its batch."""
         if report.accepted:
             self.reports.append(report)
+            self.sequences.append(sequence)
         self.refused.update({agent: str(code) for agent, code in report.refused.items() if code in FINAL})
         self.proofs.update({proof.agent: proof for proof in report.proofs})
 
@@ -124,6 +126,7 @@ class Intake:
         self._codec = codec
         self._journal = journal
         self._late_decay = late_decay
+        self.late_proofs: dict[str, EquivocationProof] = {}
         self._keys: dict[str, bytes] = {}
         self._late: dict[str, _Late] = {}
 
@@ -136,40 +139,64 @@ class Intake:
         self,
         terms: Terms,
         previous: Mapping[str, bytes],
+        *,
+        revealed: bool = False,
     ) -> list[Receipt]:
-        """Open a round; receipts of what the journal holds of it already."""
+        """Open a round; receipts of what the journal holds of it already.
+
+        Args:
+            terms: of the round.
+            previous: agent -> digest of its last counted payload.
+            revealed: with commit-reveal: from now on updates are shown, and no commitment is taken.
+
+        Raises:
+            RoundAbortedError: when a later round is open: the question is out of date.
+        """
         state = self.open
+        if state is not None and terms.round < state.terms.round:
+            raise RoundAbortedError(round=terms.round, reason=f"round {state.terms.round} is open already")
         if state is None or state.terms != terms:
             state = self._opened(terms, previous)
+        if revealed:
+            state.gate.seal()
         return [state.receipt(report, {}) for report in state.reports]
 
-    def judge(self, found: object) -> tuple[GateReport, Receipt, OpenRound] | None:
-        """The gate's report on a batch, journaled. None when no round was ever opened."""
+    def judge(self, found: object) -> tuple[GateReport, Receipt, OpenRound]:
+        """The gate's report on a batch, journaled.
+
+        Raises:
+            NoOpenRoundError: when no round was opened since the start.
+        """
         state = self._round_of(found)
-        if state is None:
-            return None
         started = time.perf_counter()
         before = state.gate.counts.copy()
         report = state.gate.judge(found)
-        if isinstance(found, UpdateBatch) and (report.accepted or report.proofs or report.refused):
+        sequence = 0
+        if isinstance(found, UpdateBatch) and report.evidence:
             # Refused ones too: what an agent signed counts against it, also after a restart.
-            self._journal.keep_batch(state.terms.round, found.to_wire(), late=report.late)
+            batch = found if len(report.evidence) == len(found) else found.rows(report.evidence)
+            sequence = self._journal.keep_batch(state.terms.round, batch.to_wire(), late=report.late)
         if report.late:
-            self._keep_late(report, state.terms.round)
+            self._keep_late(report, report.accepted, state.terms.round)
+            self.late_proofs.update({proof.agent: proof for proof in report.proofs})
         else:
-            state.receive(report)
+            state.receive(report, sequence)
         state.gate_s += time.perf_counter() - started
         counts = {str(code): count for code, count in (state.gate.counts - before).items()}
         return report, state.receipt(report, counts), state
 
     def commit(self, found: object) -> tuple[str, ...]:
-        """Take in commitments, journaled. The agents that are bound now."""
+        """Take in commitments, journaled. The agents that are bound now.
+
+        Raises:
+            NoOpenRoundError: when no round is open.
+        """
         state = self.open
-        if state is None or not isinstance(found, CommitBatch):
-            return ()
+        if state is None:
+            raise NoOpenRoundError(asked="take commitments")
         before = state.gate.committed
         state.gate.commit(found)
-        if state.gate.committed != before:
+        if isinstance(found, CommitBatch) and state.gate.committed != before:
             self._journal.keep_commitments(state.terms.round, commitments_to_wire(found))
         return tuple(sorted(state.gate.committed))
 
@@ -184,12 +211,15 @@ class Intake:
         if state is not None and state.terms.round == round_number:
             state.gate.closed = True
             state.reports.clear()
+            state.sequences.clear()
             self.last, self.open = state, None
             # What was late for the round before has been counted, or is too old now.
             self._late = {agent: late for agent, late in self._late.items() if late.round == round_number}
 
     def gather(self, state: OpenRound, agents: tuple[str, ...]) -> Gathered:
         """The rows of these agents in their order, with late rows of the last round for those missing.
+
+        An update that was accepted in time, after the round had closed without it, waits for the next round.
 
         Raises:
             RoundAbortedError: when an agent's update is not here: the caller counts on one that never came.
@@ -208,15 +238,25 @@ class Intake:
         weights = np.empty(n + len(stale))
         losses, norms, digests = np.full(n, np.nan), np.zeros(n), dict[str, bytes]()
         watched: list[tuple[str, NDArray[np.float32]]] = []
-        for report in state.reports:
+        self.close()
+        overtaken: list[int] = []
+        for report, sequence in zip(state.reports, state.sequences, strict=True):
+            waiting = [agent for agent in report.accepted if agent in roster and agent not in places]
+            if waiting:
+                self._keep_late(report, waiting, state.terms.round)
+                overtaken.append(sequence)
             pairs = [(places[agent], row) for row, agent in enumerate(report.accepted) if agent in places]
             there, here = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
             rows[there], weights[there] = report.rows[here], report.weights[here]
             losses[there], norms[there] = report.losses[here], report.norms[here]
             digests.update({report.accepted[row]: report.digests[row].tobytes() for row in here})
             watched += [
-                (agent, report.rows[row]) for row, agent in enumerate(report.accepted) if agent in state.observed
+                (agent, report.rows[row])
+                for row, agent in enumerate(report.accepted)
+                if agent in state.observed and agent not in state.refused
             ]
+        if overtaken:
+            self._journal.mark_late(overtaken)
         missing = [agent for agent in agents if agent not in digests]
         if missing:
             raise RoundAbortedError(
@@ -248,8 +288,11 @@ class Intake:
         state = self._fresh(terms, previous)
         for wire in self._journal.commitments(terms.round):
             state.gate.commit(commitments_from_wire(wire))
-        for wire in self._journal.batches(terms.round, late=False):
-            state.receive(state.gate.judge(UpdateBatch.from_wire(wire)))
+        for kept in self._journal.batches(terms.round):
+            # A late one too: the round is open again, so it is in time now.
+            state.receive(state.gate.judge(UpdateBatch.from_wire(kept.wire)), kept.sequence)
+            state.gate.seal()
+        self._late = {agent: late for agent, late in self._late.items() if late.round < terms.round}
         self.open = state
         return state
 
@@ -262,18 +305,32 @@ class Intake:
         if terms is None:
             return
         self.last = self._fresh(terms, {})
+        for wire in self._journal.commitments(round_number):
+            self.last.gate.commit(commitments_from_wire(wire))
+        verdicts = {found["agent"]: found["reason"] for found in self._journal.verdicts(round_number=round_number)}
+        for kept in self._journal.batches(round_number):
+            report = self.last.gate.judge(UpdateBatch.from_wire(kept.wire))
+            if kept.late:
+                self._keep_late(report, set(report.accepted) - verdicts.keys(), round_number)
+                told = {agent for agent, reason in verdicts.items() if reason == Refusal.EQUIVOCATION}
+                self.late_proofs.update({proof.agent: proof for proof in report.proofs if proof.agent not in told})
         self.last.gate.closed = True
-        for wire in self._journal.batches(round_number, late=True):
-            self._keep_late(self.last.gate.judge(UpdateBatch.from_wire(wire)), round_number)
 
-    def _round_of(self, found: object) -> OpenRound | None:
+    def _round_of(self, found: object) -> OpenRound:
         """The round a batch is judged in: the open one, or, when it is of the one before, that one."""
-        last = self.last
-        if isinstance(found, UpdateBatch) and last is not None and found.statement == last.terms.statement:
-            return last
-        return self.open or last
+        state = self.open or self.last
+        if state is None:
+            raise NoOpenRoundError(asked="judge updates")
+        try:
+            statement = checked_batch(found).statement
+        except BatchError:
+            return state
+        of_last = self.last is not None and statement == self.last.terms.statement
+        return self.last if self.last is not None and of_last and statement != state.terms.statement else state
 
-    def _keep_late(self, report: GateReport, round_number: int) -> None:
-        if self._late_decay > 0:
-            for row, agent in enumerate(report.accepted):
+    def _keep_late(self, report: GateReport, agents: Collection[str], round_number: int) -> None:
+        if self._late_decay <= 0:
+            return
+        for row, agent in enumerate(report.accepted):
+            if agent in agents:
                 self._late[agent] = _Late(report.rows[row], float(report.weights[row]), round_number)

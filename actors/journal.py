@@ -36,9 +36,11 @@ CREATE INDEX IF NOT EXISTS batches_by_round ON batches (round);
 CREATE TABLE IF NOT EXISTS commitments (
     sequence INTEGER PRIMARY KEY, round INTEGER NOT NULL, wire BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS requests (request TEXT PRIMARY KEY, round INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS releases (
-    version INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, document TEXT NOT NULL, artefact BLOB NOT NULL
+    version INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, document TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS artefacts (version INTEGER PRIMARY KEY, artefact BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS verdicts (
     round INTEGER NOT NULL, agent TEXT NOT NULL, decision TEXT NOT NULL, judge TEXT NOT NULL,
     reason TEXT NOT NULL, score REAL, threshold REAL, PRIMARY KEY (round, agent)
@@ -46,6 +48,9 @@ CREATE TABLE IF NOT EXISTS verdicts (
 CREATE INDEX IF NOT EXISTS verdicts_by_agent ON verdicts (agent, round);
 CREATE TABLE IF NOT EXISTS proofs (round INTEGER NOT NULL, agent TEXT NOT NULL, proof TEXT NOT NULL);
 """
+
+REQUESTS_KEPT = 1000
+"""Rounds back to which a request id is answered with the round that it had."""
 
 VerdictRow = tuple[str, str, str, str, float | None, float | None]
 """(agent, decision, judge, reason, score, threshold)."""
@@ -70,6 +75,15 @@ class OpenRound:
 
     terms: Terms
     opened: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptBatch:
+    """A batch as it was written down; ``late`` when something of it came after its round was closed."""
+
+    sequence: int
+    late: bool
+    wire: bytes
 
 
 class Journal:
@@ -110,10 +124,11 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # SQLite ends some failed transactions by itself, as on a full disk
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def remember(self, facts: Mapping[str, Any]) -> None:
         """Keep named JSON values, all or none."""
@@ -139,13 +154,22 @@ class Journal:
         with self._lock:
             return dict(self._db.execute("SELECT agent, public FROM agents ORDER BY agent").fetchall())
 
-    def open_round(self, terms: Terms, *, opened: float) -> None:
-        """Keep the terms of a round before anybody is asked."""
+    def open_round(self, terms: Terms, *, opened: float, request: str = "") -> None:
+        """Keep the terms of a round, and the request that it answers, before anybody is asked."""
         with self._transaction():
+            if request:
+                self._db.execute("INSERT OR IGNORE INTO requests VALUES (?, ?)", (request, terms.round))
+                self._db.execute("DELETE FROM requests WHERE round <= ?", (terms.round - REQUESTS_KEPT,))
             self._db.execute(
                 "INSERT INTO rounds VALUES (?, 'open', ?, NULL, ?) ON CONFLICT (round) DO NOTHING",
                 (terms.round, json.dumps(terms.to_dict()), opened),
             )
+
+    def round_of(self, request: str) -> int | None:
+        """The round that answers a request; None for one that was never made, or long ago."""
+        with self._lock:
+            row = self._db.execute("SELECT round FROM requests WHERE request = ?", (request,)).fetchone()
+        return None if row is None else row[0]
 
     def unfinished(self) -> OpenRound | None:
         """The round that was under way when its coordinator stopped."""
@@ -161,25 +185,35 @@ class Journal:
             row = self._db.execute("SELECT terms FROM rounds WHERE round = ?", (round_number,)).fetchone()
         return None if row is None else Terms.from_dict(json.loads(row[0]))
 
-    def keep_batch(self, round_number: int, wire: bytes, *, late: bool) -> None:
-        """Keep a batch that holds something an enrolled agent signed."""
+    def keep_batch(self, round_number: int, wire: bytes, *, late: bool) -> int:
+        """Keep a batch of what enrolled agents signed. Returns its sequence number."""
         with self._transaction():
-            self._db.execute(
+            done = self._db.execute(
                 "INSERT INTO batches (round, late, wire) VALUES (?, ?, ?)", (round_number, int(late), wire)
             )
+        return int(done.lastrowid or 0)
+
+    def mark_late(self, sequences: Iterable[int]) -> None:
+        """Batches that came in time, and of which something has to wait for the next round."""
+        with self._transaction():
+            self._db.executemany("UPDATE batches SET late = 1 WHERE sequence = ?", [(number,) for number in sequences])
 
     def keep_commitments(self, round_number: int, wire: bytes) -> None:
         with self._transaction():
             self._db.execute("INSERT INTO commitments (round, wire) VALUES (?, ?)", (round_number, wire))
 
-    def batches(self, round_number: int, *, late: bool) -> list[bytes]:
+    def batches(self, round_number: int) -> list[KeptBatch]:
         """The batches kept for a round, in the order they came."""
-        return self._blobs(
-            "SELECT wire FROM batches WHERE round = ? AND late = ? ORDER BY sequence", round_number, late
-        )
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT sequence, late, wire FROM batches WHERE round = ? ORDER BY sequence", (round_number,)
+            ).fetchall()
+        return [KeptBatch(sequence=sequence, late=bool(late), wire=wire) for sequence, late, wire in rows]
 
     def commitments(self, round_number: int) -> list[bytes]:
-        return self._blobs("SELECT wire FROM commitments WHERE round = ? ORDER BY sequence", round_number)
+        query = "SELECT wire FROM commitments WHERE round = ? ORDER BY sequence"
+        with self._lock:
+            return [wire for (wire,) in self._db.execute(query, (round_number,)).fetchall()]
 
     def finish_round(
         self,
@@ -193,6 +227,7 @@ class Journal:
         proofs: Sequence[tuple[str, Mapping[str, Any]]] = (),
         facts: Mapping[str, Any] | None = None,
         keep_artefacts: int | None = None,
+        spare: int | None = None,
     ) -> None:
         """End a round with everything that came of it, in one transaction.
 
@@ -205,6 +240,7 @@ class Journal:
             proofs: (agent, proof as plain data).
             facts: for `remember`.
             keep_artefacts: how many of the newest releases keep their artefact; None for all.
+            spare: a version that keeps its artefact whatever its age: the one that a rollback would need.
         """
         with self._transaction():
             if release is not None:
@@ -223,11 +259,13 @@ class Journal:
             self._keep(facts or {})
             if release is not None and keep_artefacts is not None:
                 self._db.execute(
-                    "UPDATE releases SET artefact = x'' WHERE version = ?", (release.version - keep_artefacts,)
+                    "DELETE FROM artefacts WHERE version <= ? AND version IS NOT ?",
+                    (release.version - keep_artefacts, spare),
                 )
-            # A finished round's payloads have served; late ones may still count in the next round.
-            self._db.execute("DELETE FROM batches WHERE round < ? OR (round = ? AND late = 0)", (round_number,) * 2)
-            self._db.execute("DELETE FROM commitments WHERE round <= ?", (round_number,))
+            # This round's payloads stay until the next one ends: its late updates may count there, and a
+            # restarted aggregator has to know what each agent signed to see a second update for what it is.
+            self._db.execute("DELETE FROM batches WHERE round < ?", (round_number,))
+            self._db.execute("DELETE FROM commitments WHERE round < ?", (round_number,))
 
     def amend(self, round_number: int, record: Mapping[str, Any]) -> None:
         """Put the record of a finished round in the place of its draft."""
@@ -241,12 +279,12 @@ class Journal:
             self._keep(facts or {})
 
     def release(self, version: int | None = None) -> tuple[Release, bytes] | None:
-        """A release and its artefact; the current one when no version is named."""
-        which = "(SELECT MAX(version) FROM releases)" if version is None else "?"
+        """A release and its artefact, empty when it is no longer kept; the current one when no version is named."""
         with self._lock:
             row = self._db.execute(
-                f"SELECT document, artefact FROM releases WHERE version = {which}",  # noqa: S608 - two constants
-                () if version is None else (version,),
+                "SELECT document, COALESCE(artefact, x'') FROM releases LEFT JOIN artefacts USING (version) "
+                "WHERE version = COALESCE(?, (SELECT MAX(version) FROM releases))",
+                (version,),
             ).fetchone()
         return None if row is None else (Release.from_dict(json.loads(row[0])), row[1])
 
@@ -264,6 +302,11 @@ class Journal:
                 (after, limit),
             ).fetchall()
         return [json.loads(record) for (record,) in rows]
+
+    def last_record(self) -> int:
+        """The highest number of a round that has ended; 0 when there is none."""
+        with self._lock:
+            return self._db.execute("SELECT COALESCE(MAX(round), 0) FROM rounds WHERE record IS NOT NULL").fetchone()[0]
 
     def last_round(self) -> int:
         """The highest round number ever opened; 0 when there is none."""
@@ -291,15 +334,12 @@ class Journal:
 
     def _publish(self, release: Release, artefact: bytes) -> None:
         self._db.execute(
-            "INSERT INTO releases VALUES (?, ?, ?, ?)",
-            (release.version, release.digest.hex(), json.dumps(release.to_dict()), artefact),
+            "INSERT INTO releases VALUES (?, ?, ?)",
+            (release.version, release.digest.hex(), json.dumps(release.to_dict())),
         )
+        self._db.execute("INSERT INTO artefacts VALUES (?, ?)", (release.version, artefact))
 
     def _keep(self, facts: Mapping[str, Any]) -> None:
         self._db.executemany(
             "INSERT OR REPLACE INTO meta VALUES (?, ?)", [(name, json.dumps(value)) for name, value in facts.items()]
         )
-
-    def _blobs(self, query: str, *values: Any) -> list[bytes]:
-        with self._lock:
-            return [row[0] for row in self._db.execute(query, values).fetchall()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,12 @@ from federation.convergence import ConvergenceCriterion, ConvergenceTracker
 from federation.identity import DIGEST_BYTES
 from federation.terms import Tuning
 from federation.trust import Outcome, Standing, TrustLedger
+
+Wishes = Sequence[tuple[str, Mapping[str, Any]]]
+"""(name, parameters) of what most validators ask for."""
+
+LEAST_RATE, MOST_EPOCHS = 1 / 64, 4.0
+"""How far validators may scale the learning rate down, and the local epochs up."""
 
 NORM_FACTOR = 10.0
 """An update may be this many times longer than the last round's median before the gate refuses it."""
@@ -30,6 +36,8 @@ class Ledger:
         norm: median L2 norm of the last round's updates; 0.0 before the first.
         first_norm_cap: the workload's own, until a norm is known.
         good: the last version that was not diverging.
+        changed: observed rounds after which the tuning was last changed; None when it never was.
+        pending: the version that a rollback is due to, decided together with the last release; None for none.
         draft: record of the last release, before its durations are known.
     """
 
@@ -40,6 +48,8 @@ class Ledger:
     norm: float
     first_norm_cap: float
     good: int
+    changed: int | None = None
+    pending: int | None = None
     draft: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
@@ -67,6 +77,8 @@ class Ledger:
             norm=journal.recall("norm") or 0.0,
             first_norm_cap=config.workload.norm_cap,
             good=journal.recall("good") or 0,
+            changed=journal.recall("changed"),
+            pending=journal.recall("pending"),
         )
 
     @property
@@ -84,26 +96,51 @@ class Ledger:
         """Agents that are judged and do not count: on probation, or below the reputation floor."""
         return self.trust.names(~self.trust.trusted & ~self.trust.quarantined)
 
-    def after(self, found: Aggregation, kl: float, *, version: int) -> Ledger:
-        """The ledger after a round that made release ``version``."""
+    @property
+    def history(self) -> dict[str, Any]:
+        """What a validator has to know of the rounds so far: divergences, and how long the tuning has had effect."""
+        rested = {} if self.changed is None else {"rested": self.tracker.rounds + 1 - self.changed}
+        return {**self.tracker.to_dict(), **rested}
+
+    def after(self, found: Aggregation, kl: float, *, version: int, wanted: Wishes = ()) -> Ledger:
+        """The ledger after a round that made release ``version``, with the changes that the validators want."""
         flagged, proven = frozenset(found.flagged), {agent for agent, _ in found.proofs}
         outcomes = {
             agent: Outcome.EQUIVOCATED if agent in proven else Outcome.FLAGGED if agent in flagged else Outcome.ACCEPTED
             for agent in {*found.agents, *flagged, *proven}
         }
         tracker = self.tracker.observe(kl)
+        good = self.good if tracker.status == "diverging" else version
+        tuning, back = self.tuning, False
+        for name, parameters in wanted:
+            tuning = Tuning(
+                learning_rate_scale=max(
+                    tuning.learning_rate_scale * parameters.get("learning_rate_scale", 1.0), LEAST_RATE
+                ),
+                epochs_scale=min(tuning.epochs_scale * parameters.get("epochs_scale", 1.0), MOST_EPOCHS),
+            )
+            back = back or name == "rollback"
         return replace(
             self,
+            tuning=tuning,
+            changed=tracker.rounds if wanted else self.changed,
+            pending=good if back and good < version else None,
             trust=self.trust.after_round(outcomes),
             tracker=tracker,
             previous=dict(found.digests),
             norm=found.norm,
-            good=self.good if tracker.status == "diverging" else version,
+            good=good,
         )
 
     def restarted(self, version: int) -> Ledger:
         """The ledger after a rollback: the divergences of the run begin anew; trust stays."""
-        return replace(self, tracker=ConvergenceTracker(criterion=self.tracker.criterion), good=version)
+        return replace(
+            self,
+            tracker=ConvergenceTracker(criterion=self.tracker.criterion),
+            good=version,
+            changed=None if self.changed is None else 0,
+            pending=None,
+        )
 
     def changes(self, after: Ledger) -> dict[str, str]:
         """agent -> "quarantined" or "readmitted", for those whose standing changed so."""
@@ -120,6 +157,8 @@ class Ledger:
             "previous": {"agents": list(self.previous), "digests": b"".join(self.previous.values()).hex()},
             "norm": self.norm,
             "good": self.good,
+            "changed": self.changed,
+            "pending": self.pending,
         }
 
     def summary(self) -> dict[str, Any]:

@@ -18,6 +18,21 @@ from federation.screening import detection
 from federation.terms import Terms
 from federation.verdict import Decision
 
+TIMES = (
+    "total_duration_ms",
+    "local_training_ms",
+    "gate_ms",
+    "screen_ms",
+    "aggregation_ms",
+    "convergence_ms",
+    "validation_ms",
+    "release_ms",
+    "distribution_ms",
+    "hosts_applied",
+    "agents_applied",
+)
+"""Fields of a record that are known only after its release is written."""
+
 
 def verdict_rows(found: Aggregation) -> list[VerdictRow]:
     """One row for each agent that was judged, for the journal; the gate's refusals among them."""
@@ -69,7 +84,10 @@ def record_of(
     opinion: Disagreement,
     liars: Collection[str] | None,
 ) -> dict[str, Any]:
-    """The record of a round that has a release. Times are filled in by `timed`."""
+    """The record of a round that has a release, without times: `timed` fills them in.
+
+    A coordinator that was killed after the release and before that leaves them None.
+    """
     found, release = score.aggregation, score.release
     assert found is not None
     assert release is not None
@@ -83,6 +101,7 @@ def record_of(
         "converged": tracker.status == "converged",
         "status": tracker.status,
         "oscillating": tracker.oscillating,
+        "rounds_observed": tracker.rounds,
         "rounds_remaining": tracker.remaining_rounds,
         "parameter_kl": _number(score.measurements[0].parameter_kl),
         "evaluation": {name: _number(value) for name, value in evaluation.items()},
@@ -102,6 +121,7 @@ def record_of(
         "validators_spread": _number(opinion.spread),
         "validators_disagree": opinion.split,
         "tuning": asdict(terms.tuning),
+        **dict.fromkeys(TIMES),
     }
     if liars is not None:
         record["detection"] = _detection(terms, found.flagged, liars)
@@ -125,6 +145,7 @@ def timed(record: dict[str, Any], score: Score, *, total_s: float) -> dict[str, 
         "release_ms": 1e3 * times.release,
         "distribution_ms": 1e3 * times.apply,
         "hosts_applied": score.applied,
+        "agents_applied": score.agents_applied,
     }
 
 

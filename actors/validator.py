@@ -8,8 +8,8 @@ and plans more local epochs, a smaller learning rate, a rollback, or "converged"
 from __future__ import annotations
 
 import asyncio
-import os
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -50,7 +50,7 @@ def plan(knowledge: Knowledge[ConvergenceTracker], symptoms: Sequence[Symptom]) 
         "stall": Action(name="more_epochs", symptom="stall", parameters={"epochs_scale": 1.5}),
         "convergence": Action(name="converged", symptom="convergence"),
     }
-    rested = knowledge.cycles - knowledge.facts.get("changed_at", -math.inf) >= REST
+    rested = knowledge.facts.get("rested", math.inf) >= REST
     return [answers[symptom.name] for symptom in symptoms if symptom.name == "convergence" or rested]
 
 
@@ -108,10 +108,9 @@ class ConvergenceValidator:
 
             def execute(action: Action) -> str:
                 asked.append((action.name, dict(action.parameters)))
-                if action.name != "converged":
-                    self._loop.knowledge.facts["changed_at"] = self._loop.knowledge.cycles
                 return "asked the coordinator"
 
+            self._loop.knowledge.facts["rested"] = history.get("rested", math.inf)
             await self._loop.turn(tracker, execute)
             span.set(semconv.ATTR_CONVERGENCE_KL_DIVERGENCE, kl)
         return Measurement(

@@ -1,0 +1,194 @@
+"""What the coordinator says about its rounds: metrics and events, by the names of the registry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from actors.conductor import Conductor, Score
+from actors.config import SwarmConfig
+from federation.release import Release
+from federation.terms import Terms
+from telemetry import Telemetry, semconv
+
+
+class Telling:
+    """The coordinator's voice. Everything is silent and cheap when telemetry is off.
+
+    Args:
+        config: of the swarm.
+        telemetry: of the coordinator's process.
+    """
+
+    def __init__(self, config: SwarmConfig, telemetry: Telemetry) -> None:
+        self._config = config
+        self._telemetry = telemetry
+        self._labels = {semconv.ATTR_WORKLOAD: config.workload.kind}
+
+    def enrolled(self, agents: int) -> None:
+        self._telemetry.gauge(semconv.METRIC_AGENTS_ENROLLED, agents, self._labels)
+
+    def restarted(self, kind: semconv.ActorKind, round_number: int | None = None, detail: str = "") -> None:
+        """An actor came back."""
+        telemetry = self._telemetry
+        if telemetry.enabled:
+            labels = {semconv.ATTR_ACTOR_KIND: kind.value}
+            more = {} if round_number is None else {semconv.ATTR_ROUND: round_number}
+            telemetry.count(semconv.METRIC_ACTOR_RESTARTS, 1, labels)
+            telemetry.event(semconv.EVENT_ACTOR_RESTARTED, {**labels, **more, semconv.ATTR_DETAIL: detail})
+
+    def wrote(self, operation: str, started: float) -> None:
+        """The journal has taken something in; ``started`` by `time.perf_counter`."""
+        self._telemetry.observe(
+            semconv.METRIC_JOURNAL_WRITE_DURATION,
+            time.perf_counter() - started,
+            {semconv.ATTR_JOURNAL_OPERATION: operation},
+        )
+
+    def opened(self, terms: Terms) -> None:
+        telemetry, labels = self._telemetry, self._labels
+        if not telemetry.enabled:
+            return
+        telemetry.gauge(semconv.METRIC_QUORUM, terms.quorum, labels)
+        telemetry.gauge(semconv.METRIC_FAULT_BOUND, terms.fault_bound, labels)
+        telemetry.event(
+            semconv.EVENT_ROUND_OPENED,
+            {
+                **labels,
+                semconv.ATTR_ROUND: terms.round,
+                semconv.ATTR_RUN_ID: terms.run,
+                semconv.ATTR_RULE: self._config.used_rule.name,
+                semconv.ATTR_AGENTS_COUNT: len(terms.roster),
+                semconv.ATTR_FAULT_BOUND: terms.fault_bound,
+                semconv.ATTR_QUORUM: terms.quorum,
+                semconv.ATTR_DEADLINE: terms.deadline_s,
+            },
+        )
+
+    def standing(self, terms: Terms, changes: Mapping[str, str]) -> None:
+        """Agents went into quarantine or came back."""
+        for agent, change in changes.items():
+            event = semconv.EVENT_AGENT_QUARANTINED if change == "quarantined" else semconv.EVENT_AGENT_READMITTED
+            self._telemetry.event(
+                event, {**self._labels, semconv.ATTR_AGENT_ID: agent, semconv.ATTR_ROUND: terms.round}
+            )
+
+    def rolled_back(self, release: Release) -> None:
+        self._telemetry.gauge(semconv.METRIC_RELEASE_VERSION, release.version, self._labels)
+        self._telemetry.event(
+            semconv.EVENT_RELEASE_ROLLED_BACK,
+            {
+                **self._labels,
+                semconv.ATTR_RELEASE_VERSION: release.version,
+                semconv.ATTR_RELEASE_PARENT_VERSION: release.version - 1,
+                semconv.ATTR_RELEASE_DIGEST: release.digest.hex(),
+                semconv.ATTR_DETAIL: f"brings back release {release.restores}",
+            },
+        )
+
+    def ended(self, terms: Terms, conductor: Conductor, score: Score, done: Mapping[str, Any], total_s: float) -> None:
+        """A round is over, with a release or without."""
+        telemetry, labels = self._telemetry, self._labels
+        if not telemetry.enabled:
+            return
+        outcome = semconv.Outcome.SUCCESS if score.error is None else semconv.Outcome.REFUSED
+        ending = {**labels, semconv.ATTR_OUTCOME: outcome}
+        common = {**labels, semconv.ATTR_ROUND: terms.round}
+        machine = conductor.round
+        replied = {
+            semconv.ATTR_AGENTS_REPLIED: len(machine.accepted) + len(machine.refused),
+            semconv.ATTR_QUORUM: machine.quorum,
+        }
+        telemetry.observe(semconv.METRIC_ROUND_DURATION, total_s, ending)
+        telemetry.count(semconv.METRIC_ROUNDS, 1, ending)
+        if score.aggregation is not None:
+            telemetry.event(
+                semconv.EVENT_ROUND_CLOSED,
+                {
+                    **common,
+                    **replied,
+                    semconv.ATTR_UPDATES_ACCEPTED: len(machine.accepted),
+                    semconv.ATTR_UPDATES_REFUSED: len(machine.refused),
+                    semconv.ATTR_UPDATES_LATE: len(machine.late),
+                },
+            )
+        if score.error is not None:
+            reason = {semconv.ATTR_ABORT_REASON: score.error.code}
+            telemetry.count(semconv.METRIC_ROUNDS_ABORTED, 1, {**labels, **reason})
+            telemetry.event(
+                semconv.EVENT_ROUND_ABORTED,
+                {**common, **replied, **reason, semconv.ATTR_DETAIL: str(score.error)},
+            )
+            return
+        self._released(common, score, done)
+        self._measured(common, done)
+
+    def _released(self, common: Mapping[str, Any], score: Score, done: Mapping[str, Any]) -> None:
+        telemetry, labels = self._telemetry, self._labels
+        release = done["release"]
+        version, size = release["version"], release["artefact_bytes"]
+        telemetry.gauge(semconv.METRIC_RELEASE_VERSION, version, labels)
+        telemetry.gauge(semconv.METRIC_RELEASE_SIZE, size, labels)
+        telemetry.gauge(semconv.METRIC_AGENTS_ACTIVE, done["agents_count"], labels)
+        telemetry.observe(
+            semconv.METRIC_DISTRIBUTION_DURATION,
+            score.times.apply,
+            {**labels, semconv.ATTR_ACTOR_KIND: semconv.ActorKind.COORDINATOR.value},
+        )
+        published = {**common, semconv.ATTR_RELEASE_VERSION: version, semconv.ATTR_MODEL_SIZE_BYTES: size}
+        telemetry.event(
+            semconv.EVENT_RELEASE_PUBLISHED,
+            {
+                **published,
+                semconv.ATTR_RELEASE_DIGEST: release["digest"],
+                semconv.ATTR_RELEASE_PARENT_VERSION: version - 1,
+            },
+        )
+        telemetry.event(
+            semconv.EVENT_MODEL_SYNCHRONIZED, {**published, semconv.ATTR_AGENTS_SYNCHRONIZED: done["agents_applied"]}
+        )
+
+    def _measured(self, common: Mapping[str, Any], done: Mapping[str, Any]) -> None:
+        telemetry, labels = self._telemetry, self._labels
+        kl, loss, accuracy = done["kl_divergence"], done["avg_local_loss"], done["evaluation"].get("accuracy")
+        if kl is not None:
+            measure = {semconv.ATTR_CONVERGENCE_MEASURE: "policy_kl"}
+            telemetry.gauge(semconv.METRIC_KL_DIVERGENCE, kl, {**labels, **measure})
+            telemetry.event(
+                semconv.EVENT_CONVERGENCE_CHECKED,
+                {
+                    **common,
+                    **measure,
+                    semconv.ATTR_CONVERGENCE_KL_DIVERGENCE: kl,
+                    semconv.ATTR_CONVERGENCE_STATUS: done["status"],
+                    semconv.ATTR_THRESHOLD: self._config.threshold,
+                },
+            )
+        if done["validators_disagree"] and done["validators_spread"] is not None:
+            telemetry.event(
+                semconv.EVENT_VALIDATORS_DISAGREED,
+                {
+                    **common,
+                    semconv.ATTR_VALIDATORS_COUNT: len(done["validators"]),
+                    semconv.ATTR_CONVERGENCE_KL_SPREAD: done["validators_spread"],
+                },
+            )
+        if loss is not None:
+            telemetry.gauge(semconv.METRIC_GLOBAL_LOSS, loss, labels)
+        if accuracy is not None:
+            telemetry.gauge(semconv.METRIC_ACCURACY, accuracy, labels)
+        if done["converged"]:
+            telemetry.gauge(semconv.METRIC_CONVERGENCE_ROUNDS, done["rounds_observed"], labels)
+        adversary = self._config.adversary
+        if adversary is not None and "detection" in done:
+            attack = {**labels, semconv.ATTR_ATTACK: type(getattr(adversary, "attack", adversary)).__name__}
+            for metric, name in (
+                (semconv.METRIC_DETECTION_PRECISION, "precision"),
+                (semconv.METRIC_DETECTION_RECALL, "recall"),
+            ):
+                if done["detection"][name] is not None:
+                    telemetry.gauge(metric, done["detection"][name], attack)
+
+    def quarantined(self, count: int) -> None:
+        self._telemetry.gauge(semconv.METRIC_AGENTS_QUARANTINED, count, self._labels)
