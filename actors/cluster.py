@@ -21,6 +21,7 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -124,6 +125,17 @@ def join(address: str = "local", *, cpus: int | None = None) -> dict[str, Any]:
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ClusterError(address=address, found=f"{type(error).__name__}: {error}"[:300]) from error
     return {"address": ray.get_runtime_context().gcs_address, "cpus": int(ray.cluster_resources().get("CPU", 1))}
+
+
+def keep_signals() -> None:
+    """Put back what this process does on SIGTERM, which joining a cluster replaces by Ray's stack trace.
+
+    Only the main thread can; elsewhere nothing is done.
+    """
+    if threading.current_thread() is threading.main_thread():
+        handler = signal.getsignal(signal.SIGTERM)
+        if handler is not None:
+            signal.signal(signal.SIGTERM, handler)
 
 
 def leave() -> None:

@@ -39,6 +39,7 @@ class Swarm:
         """
         owns = address == "local" and not cluster.joined()
         found = await asyncio.to_thread(cluster.join, address, cpus=cpus)
+        cluster.keep_signals()
         if cluster.running():
             raise cluster.SwarmRunningError(namespace=NAMESPACE)
         await asyncio.to_thread(cluster.launch, config, cpus=found["cpus"])
@@ -55,6 +56,7 @@ class Swarm:
             NoSwarmError: when no swarm runs on it.
         """
         found = await asyncio.to_thread(cluster.join, address)
+        cluster.keep_signals()
         if not cluster.running():
             raise cluster.NoSwarmError(namespace=NAMESPACE)
         swarm = cls({}, owns_cluster=False)
