@@ -8,7 +8,8 @@ same constructor arguments, that has only the journal to go by.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from actors.aggregator import Aggregator
 from actors.config import AGGREGATOR, COORDINATOR, SwarmConfig, host_name, validator_name
 from actors.coordinator import Coordinator
 from actors.host import AgentHost
+from actors.journal import Journal
 from actors.validator import ConvergenceValidator
 from federation.identity import Secret
 from workloads.null import NullWorkload
@@ -37,6 +39,9 @@ class Stage:
         calls: "name.method" of each call that was begun, in order.
         kill_before, kill_after: called with (name, method, nth call of it); True kills the actor before it has
             done the call, or after it, so that only the answer is lost.
+        kill_in: called with (name, nth transaction on the journal); "before" kills the actor when everything is
+            written and not yet committed, "after" when it is committed and nobody knows.
+        positions: how many transactions each actor has begun.
     """
 
     def __init__(self, config: SwarmConfig, hosts: int = 2) -> None:
@@ -45,7 +50,10 @@ class Stage:
         self.deaths: list[str] = []
         self.kill_before: Callable[[str, str, int], bool] = lambda *_: False
         self.kill_after: Callable[[str, str, int], bool] = lambda *_: False
+        self.kill_in: Callable[[str, int], str] = lambda *_: ""
+        self.positions: dict[str, int] = {}
         self.gone: set[str] = set()
+        self._ends: dict[str, asyncio.Future[None]] = {}
         self._counts: dict[tuple[str, str], int] = {}
         self._actors: dict[str, Any] = {}
         shares = tuple(config.model_copy(update={"hosts": hosts}).shares(2))
@@ -75,12 +83,43 @@ class Stage:
     def actor(self, name: str) -> Any:
         """The object itself, made when it is not there."""
         if name not in self._actors:
-            self._actors[name] = self.makers[name]()
+            actor = self._actors[name] = self.makers[name]()
+            self._ends[name] = asyncio.get_running_loop().create_future()
+            journal = getattr(actor, "_journal", None) or getattr(getattr(actor, "_intake", None), "_journal", None)
+            if journal is not None:
+                self._arm(name, actor, journal)
         return self._actors[name]
 
     def kill(self, name: str) -> None:
-        self._actors.pop(name, None)
+        """End an actor: its calls in flight raise, what it had under way stops, its object is gone."""
+        actor = self._actors.pop(name, None)
         self.deaths.append(name)
+        if actor is None:
+            return
+        self._ends.pop(name).set_result(None)
+        for conductor in (getattr(actor, "_conductor", None), getattr(actor, "_former", None)):
+            if conductor is not None:
+                conductor.cancel()
+
+    def _arm(self, name: str, actor: Any, journal: Journal) -> None:
+        transact, loop = journal._transaction, asyncio.get_running_loop()
+
+        @contextmanager
+        def transaction() -> Iterator[None]:
+            if self._actors.get(name) is not actor:
+                raise Killed
+            nth = self.positions[name] = self.positions.get(name, 0) + 1
+            when = self.kill_in(name, nth)
+            with transact():
+                yield
+                if when == "before":
+                    loop.call_soon_threadsafe(self.kill, name)
+                    raise Killed
+            if when == "after":
+                loop.call_soon_threadsafe(self.kill, name)
+                raise Killed
+
+        journal._transaction = transaction
 
     async def call(self, name: str, method: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         self.calls.append(f"{name}.{method}")
@@ -92,10 +131,17 @@ class Stage:
             self.kill(name)
             raise ActorDiedError
         actor = self.actor(name)
+        work, end = asyncio.ensure_future(getattr(actor, method)(*arguments, **named)), self._ends[name]
+        await asyncio.wait((work, end), return_when=asyncio.FIRST_COMPLETED)
+        if end.done():
+            work.cancel()
+            await asyncio.wait((work,))
+            _ = work.cancelled() or work.exception()
+            raise ActorDiedError
         try:
-            answer = await getattr(actor, method)(*arguments, **named)
+            answer = work.result()
         except Killed:
-            self.kill(name)
+            await end
             raise ActorDiedError from None
         if self.kill_after(name, method, nth) or self._actors.get(name) is not actor:
             if self._actors.get(name) is actor:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ray.exceptions import ActorDiedError
 
 from actors.config import AGGREGATOR, COORDINATOR, host_name, validator_name
 from federation.errors import QuorumError
-from ray.exceptions import ActorDiedError
 
 FIELDS = {
     "round", "total_duration_ms", "local_training_ms", "aggregation_ms", "convergence_ms", "distribution_ms",
@@ -70,7 +70,7 @@ METHODS = [
 ]
 
 
-@pytest.mark.parametrize("name, method", METHODS)
+@pytest.mark.parametrize(("name", "method"), METHODS)
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_killed_actor_changes_no_release(
     stage: Callable[..., Any], tmp_path: Any, name: str, method: str, when: str
