@@ -31,7 +31,7 @@ WARM_UP = 5
 def round_(
     agents: Annotated[int, typer.Option("--agents", min=1, help="How many agents.")] = 100,
     dim: Annotated[
-        int | None, typer.Option("--dim", min=1, help="With --null: floats a row; 1,000 by default.")
+        int | None, typer.Option("--dim", min=1, help="Parameters, or the nearest policy; about 1,000 by default.")
     ] = None,
     null: Annotated[bool, typer.Option("--null", help="Agents learn nothing: the round itself.")] = False,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds measured, after 5 of warm-up.")] = 20,
@@ -102,15 +102,12 @@ def _configuration(
     agents: int, dim: int | None, *, null: bool, hosts: int | None, endpoint: str | None, folder: Path
 ) -> Any:
     from actors import SwarmConfig
-    from federation.errors import SettingError
     from gateway.learning import agent_names, digits
     from telemetry import TelemetryConfig
     from workloads.null import NullWorkload
 
     names = agent_names(agents)
-    if dim is not None and not null:
-        raise SettingError(name="dim", found=dim, needed="given with --null; a policy's size follows from its data")
-    workload = NullWorkload(dimension=dim or 1000) if null else digits(names, alpha=0.5, seed=0)
+    workload = NullWorkload(dimension=dim or 1000) if null else digits(names, alpha=0.5, seed=0, dimension=dim)
     return SwarmConfig(
         workload=workload, agents=names, hosts=hosts, state_dir=folder, telemetry=TelemetryConfig(endpoint=endpoint)
     )

@@ -16,7 +16,9 @@ from gateway.reports import HEADING, round_line
 
 if TYPE_CHECKING:
     from actors import Swarm, SwarmConfig
+    from workloads.gradients.files import Report
 
+SHOWN_LINES = 10
 GRACE_S = 2.0
 """Left to whoever ended our swarm from outside, to leave our cluster before we end that."""
 
@@ -71,7 +73,7 @@ def up(
     output = Output(as_json=as_json)
 
     async def work() -> None:
-        config, skipped = _configuration(
+        config, report = _configuration(
             paths=[*(experiences or []), *(further or [])],
             strict=strict,
             workload=workload,
@@ -89,16 +91,16 @@ def up(
                 "state_dir": state_dir,
             },
         )
-        for line in skipped[:10]:
-            output.note(f"skipped {line}")
-        if len(skipped) > 10:
-            output.note(f"skipped {len(skipped) - 10} lines more; --strict makes the first one fatal")
+        if report is not None:
+            _tell_skipped(report, output)
         quiet()
         from actors import Swarm
 
         with output.progress(f"starting a swarm of {len(config.agents)} agents"):
             swarm = await Swarm.start(config, address=address)
-        facts = {**swarm.facts, "interval_s": interval, "skipped_lines": len(skipped)}
+        facts = {**swarm.facts, "interval_s": interval}
+        if report is not None:
+            facts |= {"lines_read": report.read, "lines_skipped": report.skipped}
         if address == "local":
             await _foreground(swarm, facts, state_dir, interval, output)
             return
@@ -135,18 +137,17 @@ def _configuration(
     rule: str | None,
     otlp: str | None,
     settings: Mapping[str, Any],
-) -> tuple[SwarmConfig, list[str]]:
-    """The configuration that the options ask for, and the lines of experiences that were skipped."""
+) -> tuple[SwarmConfig, Report | None]:
+    """The configuration that the options ask for, and what was found in the experiences."""
     from actors import SwarmConfig
     from federation.errors import SettingError
     from gateway import learning
     from telemetry import TelemetryConfig
 
-    skipped: list[str] = []
+    report: Report | None = None
     if paths:
         learned, source = learning.experiences(paths, strict=strict)
-        names = tuple(source.agents)
-        skipped = [str(line) for line in source.skipped]
+        names, report = source.agents, source.report
     else:
         names = learning.agent_names(agents)
         match workload:
@@ -163,7 +164,16 @@ def _configuration(
     except ValueError as error:
         raise SettingError(name="otlp", found=otlp, needed="the base URL of an OTLP/HTTP receiver") from error
     chosen: dict[str, Any] = {} if rule is None else {"rule": learning.rule_of(rule)}
-    return SwarmConfig(workload=learned, agents=names, telemetry=telemetry, **chosen, **settings), skipped
+    return SwarmConfig(workload=learned, agents=names, telemetry=telemetry, **chosen, **settings), report
+
+
+def _tell_skipped(report: Report, output: Output) -> None:
+    """Say which lines are left out, and why."""
+    for line in report.bad[:SHOWN_LINES]:
+        output.note(f"skipped {line.file}, line {line.line}: {line.reason}")
+    if report.skipped:
+        reasons = "; ".join(f"{count} x {reason}" for reason, count in report.reasons[:5])
+        output.note(f"{report.skipped} of {report.read + report.skipped} lines skipped ({reasons})")
 
 
 def _introduce(facts: Mapping[str, Any], output: Output) -> None:

@@ -113,6 +113,7 @@ async def _courses(configs: Mapping[str, Any], rounds: int, compare: bool, outpu
 
     with output.progress("starting Ray"):
         await asyncio.to_thread(cluster.join, "local")
+        cluster.keep_signals()
 
     def started(facts: Mapping[str, Any]) -> None:
         output.event("swarm", facts)

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from federation.rules import Rule, rule_from
 from federation.rules.base import Matrix, Vector
 from federation.verdict import Verdicts
 from federation.workload import Corruption, Workload
+
+if TYPE_CHECKING:
+    from workloads.gradients import ExperienceFiles
 
 _LIARS = 0x11A5
 """Keeps the choice of liars apart from everything else that a seed draws."""
@@ -73,8 +76,14 @@ def adversary(attack: str, liars: Sequence[str], *, seed: int) -> Corruption | N
     return Adversary(agents=frozenset(liars), attack=attack_from(attack), seed=seed)
 
 
-def digits(agents: Sequence[str], *, alpha: float, seed: int) -> Workload:
+def digits(agents: Sequence[str], *, alpha: float, seed: int, dimension: int | None = None) -> Workload:
     """Scikit-learn's digits, spread over the agents.
+
+    Args:
+        agents: who learns.
+        alpha: how evenly.
+        seed: of the spread.
+        dimension: parameters that the policy shall have; it gets the number of hidden units that comes nearest.
 
     Raises:
         ExtraError: without scikit-learn.
@@ -82,21 +91,24 @@ def digits(agents: Sequence[str], *, alpha: float, seed: int) -> Workload:
     require_extra("sklearn", "scikit-learn", "The digits data")
     from workloads.gradients import DigitsBandit, GradientsWorkload
 
-    return GradientsWorkload(data=DigitsBandit(agents=tuple(agents), alpha=alpha, seed=seed))
+    data = DigitsBandit(agents=tuple(agents), alpha=alpha, seed=seed)
+    if dimension is None:
+        return GradientsWorkload(data=data)
+    # Two layers with biases: features x h + h and h x actions + actions.
+    hidden = round((dimension - data.actions) / (data.features + 1 + data.actions))
+    return GradientsWorkload(data=data, hidden=max(hidden, 1))
 
 
-def experiences(paths: Sequence[Path], *, strict: bool) -> tuple[Workload, Any]:
+def experiences(paths: Sequence[Path], *, strict: bool) -> tuple[Workload, ExperienceFiles]:
     """The user's own experiences as a workload, and their source, which knows the agents and the skipped lines.
 
     Raises:
         SettingError: when a file is not there.
         ExperienceLineError: for a bad line, with ``strict``.
+        ExperienceError: when no line is an experience to learn from.
     """
     from workloads.gradients import ExperienceFiles, GradientsWorkload
 
-    for path in paths:
-        if not path.is_file():
-            raise SettingError(name="experiences", found=str(path), needed="a JSON lines or Parquet file")
     source = ExperienceFiles(paths=tuple(str(path.absolute()) for path in paths), strict=strict)
     return GradientsWorkload(data=source), source
 

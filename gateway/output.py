@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+WIDE = 240
+"""Columns of a table that goes to a file or a pipe."""
+
+
 class Output:
     """Where a command prints.
 
@@ -36,7 +40,9 @@ class Output:
     def _out(self) -> Console:
         from rich.console import Console
 
-        return Console(highlight=False, soft_wrap=True)
+        found = Console(highlight=False, soft_wrap=True)
+        # A pipe has no width; a table must not be folded into the 80 columns that rich supposes.
+        return found if found.is_terminal else Console(highlight=False, soft_wrap=True, width=WIDE)
 
     @cached_property
     def _err(self) -> Console:
@@ -67,8 +73,9 @@ class Output:
         from rich.table import Table
 
         made: Table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        made.show_header = any(columns)
         for column in columns:
-            made.add_column(column, overflow="fold")
+            made.add_column(column, no_wrap=self._out.is_terminal is False, overflow="fold")
         for row in rows:
             made.add_row(*row)
         self._out.print(made)

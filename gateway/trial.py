@@ -32,12 +32,12 @@ class Course:
     Attributes:
         records: of the rounds that have a release, in order.
         failures: records of the rounds that were aborted.
-        liars: how many agents were marked.
+        liars: the agents that were marked.
     """
 
     records: tuple[Record, ...]
     failures: tuple[Record, ...] = ()
-    liars: int = 0
+    liars: frozenset[str] = frozenset()
 
     @property
     def rounds(self) -> int:
@@ -55,15 +55,16 @@ class Course:
 
     @property
     def precision(self) -> float | None:
-        """Share of the flagged who lied, over all rounds; None when nobody was flagged."""
-        flagged = sum(record["byzantine_count"] for record in self._judged)
-        return self._caught / flagged if flagged else None
+        """Of the updates that were rejected, by gate, screen or quarantine, the share by liars; None without any."""
+        rejected = [agent for record in self.records for agent in _rejected(record)]
+        return sum(agent in self.liars for agent in rejected) / len(rejected) if rejected else None
 
     @property
     def recall(self) -> float | None:
-        """Share of the liars who were flagged, over all rounds; None without liars."""
-        lies = self.liars * len(self._judged)
-        return self._caught / lies if lies else None
+        """Of the liars' updates, the share that was rejected, over all rounds; None without liars."""
+        caught = sum(agent in self.liars for record in self.records for agent in _rejected(record))
+        lies = len(self.liars) * len(self.records)
+        return caught / lies if lies else None
 
     @property
     def phases(self) -> dict[str, float]:
@@ -80,14 +81,9 @@ class Course:
             "kl_divergence": self.records[-1]["kl_divergence"] if self.records else None,
         }
 
-    @property
-    def _judged(self) -> list[Record]:
-        return [record for record in self.records if "detection" in record]
 
-    @property
-    def _caught(self) -> float:
-        """Liars flagged, over all rounds: a round's recall is this count over its liars."""
-        return sum((record["detection"]["recall"] or 0.0) * self.liars for record in self._judged)
+def _rejected(record: Record) -> list[str]:
+    return [agent for agent, verdict in record["verdicts"]["agents"].items() if verdict["decision"] == "rejected"]
 
 
 async def trial(
@@ -128,5 +124,5 @@ async def trial(
                 break
     finally:
         await swarm.stop()
-    liars = len(config.adversary.agents) if config.adversary is not None else 0
-    return Course(records=tuple(records), failures=tuple(failures), liars=liars)
+    liars = config.adversary.agents if config.adversary is not None else ()
+    return Course(records=tuple(records), failures=tuple(failures), liars=frozenset(liars))
