@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from actors.agent import Policy
 from examples.workflows.episode import Chooser, Moment, run
-from examples.workflows.exploration import Lives, explore
 from examples.workflows.fleet import Actions
 from examples.workflows.policies import at_random, clairvoyant, fixed_rule
 from examples.workflows.profiles import MET, UNMET, draw
@@ -18,15 +17,11 @@ from federation.errors import SettingError
 
 Floats = NDArray[np.float64]
 
-CHANCE, RULE, ISOLATED, FEDERATED, ATTACKED, POOLED, CLAIRVOYANT = (
-    "random",
-    "fixed rule",
-    "isolated agents",
-    "federated",
-    "federated, a third lies",
-    "pooled data (oracle)",
-    "clairvoyant",
-)
+CHANCE, RULE, CLAIRVOYANT = "random", "fixed rule", "clairvoyant"
+ISOLATED, POOLED = "isolated agents", "pooled data (oracle)"
+FEDERATED, ATTACKED = "federated", "federated, a third lies"
+SCREENED_MEAN, ATTACKED_SCREENED_MEAN = "screened mean", "screened mean, a third lies"
+FEDERATED_MEAN, ATTACKED_MEAN = "plain mean", "plain mean, a third lies"
 OWN, MET_NAME, UNMET_NAME = "own kind", "kinds met by some agent", "kinds met by none"
 # Student's t at 97.5 % for 1 to 20 degrees of freedom; beyond, the normal's is within 7 %.
 T_975 = np.array([12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228])
@@ -49,7 +44,7 @@ class Plan:
     """
 
     agents_per_kind: int = 6
-    explore_turns: int = 150
+    explore_turns: int = 300
     rounds: int = 60
     held_out: int = 8
     turns: int = 60
@@ -69,18 +64,20 @@ class Learnt:
     """The policies that came of one set of lives.
 
     Attributes:
-        isolated: one for each agent, in the order of the lives' agents.
-        federated, attacked, pooled: one each.
+        agents: who lived them.
+        experiences: how many experiences they had.
+        isolated: a policy for each agent, learned from its own lives alone.
+        shared: manager -> policy.
     """
 
+    agents: tuple[str, ...]
+    experiences: int
     isolated: tuple[Policy, ...]
-    federated: Policy
-    attacked: Policy
-    pooled: Policy
+    shared: dict[str, Policy]
 
 
-Learn = Callable[[Lives, int, int], Learnt]
-"""Lives, rounds, seed -> policies."""
+Learn = Callable[[Plan, int], Learnt]
+"""What is compared, and a seed -> policies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,20 +134,17 @@ def compare(plan: Plan, learn: Learn, *, tell: Callable[[str], None] = lambda _:
     rewards: dict[str, dict[str, list[float]]] = {}
     experiences: list[int] = []
     for seed in plan.seeds:
-        lives = explore(
-            draw(MET, plan.agents_per_kind, np.random.default_rng([seed, 10])), seed=seed, turns=plan.explore_turns
-        )
-        experiences.append(len(lives))
-        learnt = learn(lives, plan.rounds, seed)
-        tell(f"seed {seed}: learned from {len(lives)} experiences of {len(lives.agents)} agents")
-        for manager, groups in _judge(plan, lives, learnt, seed).items():
+        learnt = learn(plan, seed)
+        experiences.append(learnt.experiences)
+        tell(f"seed {seed}: learned from {learnt.experiences} experiences of {len(learnt.agents)} agents")
+        for manager, groups in _judge(plan, learnt, seed).items():
             for group, reward in groups.items():
                 rewards.setdefault(manager, {}).setdefault(group, []).append(reward)
         tell(f"seed {seed}: judged on {plan.held_out} held-out systems of each kind")
     return Comparison(rewards=rewards, experiences=experiences)
 
 
-def _judge(plan: Plan, lives: Lives, learnt: Learnt, seed: int) -> dict[str, dict[str, float]]:
+def _judge(plan: Plan, learnt: Learnt, seed: int) -> dict[str, dict[str, float]]:
     kinds = (*MET, *UNMET)
     systems = draw(kinds, plan.held_out, np.random.default_rng([seed, 20]))
     met = len(MET)
@@ -167,11 +161,10 @@ def _judge(plan: Plan, lives: Lives, learnt: Learnt, seed: int) -> dict[str, dic
     managers: dict[str, Chooser] = {CHANCE: at_random(np.random.default_rng([seed, 30])), RULE: fixed_rule}
     if plan.clairvoyance:
         managers[CLAIRVOYANT] = clairvoyant
-    for manager, policy in ((FEDERATED, learnt.federated), (ATTACKED, learnt.attacked), (POOLED, learnt.pooled)):
-        managers[manager] = by_policies([policy])
+    managers |= {manager: by_policies([policy]) for manager, policy in learnt.shared.items()}
     judged = {manager: groups(rewards(choose)) for manager, choose in managers.items()}
     alone = rewards(by_policies(learnt.isolated), len(learnt.isolated))
     names = [kind.name for kind in MET]
-    home = [names.index(agent.rsplit("-", 1)[0]) for agent in lives.agents]
+    home = [names.index(agent.rsplit("-", 1)[0]) for agent in learnt.agents]
     judged[ISOLATED] = {**groups(alone), OWN: float(alone[np.arange(len(home)), home].mean())}
     return judged

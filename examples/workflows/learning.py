@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from actors.agent import Policy
 from federation.aggregation import aggregated, screened
 from federation.terms import Tuning, fault_bound
+from federation.verdict import Verdicts
 from federation.workload import Row, Rows, Workload
 
 Lie = Callable[[Rows, NDArray[np.bool_], np.random.Generator], Rows]
@@ -26,10 +27,11 @@ def federate(
     *,
     rounds: int,
     seed: int,
+    screening: bool = True,
     liars: Sequence[str] = (),
     lie: Lie | None = None,
 ) -> Row:
-    """The release after so many rounds of these agents, with the workload's own screen and rule.
+    """The release after so many rounds of these agents, with the workload's own rule, and its screen if asked.
 
     f is the swarm's default, floor((n - 1) / 3) of the agents. With a single agent this is learning alone.
     """
@@ -46,8 +48,11 @@ def federate(
         if not len(rows):
             continue
         f = min(fault_bound(len(names)), fault_bound(len(rows)))
-        screening = screened(rows, screen=workload.screen, f=f).verdicts
-        outcome = aggregated(rows, weights, rule=workload.rule, screening=screening, f=f, rng=rng)
+        if screening:
+            verdicts = screened(rows, screen=workload.screen, f=f).verdicts
+        else:
+            verdicts = Verdicts.accepting(len(rows), rule="none")
+        outcome = aggregated(rows, weights, rule=workload.rule, screening=verdicts, f=f, rng=rng)
         value = workload.fold(value, outcome.value)
     return value
 
