@@ -35,7 +35,7 @@ def save(comparison: Comparison, path: Path) -> Path:
     lowest = min(comparison.figure(name, group).mean for name in managers for group in GROUPS)
     axes.set_xlim(left=max(lowest - 0.1, 0.0))
     axes.set_xlabel("reward per turn: share of good requests, less the cost of adaptations")
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside upper center", ncols=len(GROUPS))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
     plt.close(figure)
