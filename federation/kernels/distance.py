@@ -6,7 +6,8 @@ its own dtype, and summed over blocks in float64. Centring does not help rows th
 and far from the mean, which is what a few huge liars make of the honest ones; when a distance is small
 against the norms it came from, the matrix is computed again with float64 products.
 
-The bytes depend on the order of rows and on the BLAS: callers put rows in canonical order.
+The bytes depend on the order of rows (callers put them in canonical order) and on the BLAS library and
+processor, not on the number of threads.
 """
 
 from __future__ import annotations
@@ -19,12 +20,11 @@ from numpy.typing import NDArray
 
 from federation.errors import UpdatesError
 from federation.kernels.blocks import (
-    PARALLEL_ELEMENTS,
     Matrix,
     Vector,
     block_width,
+    one_blas_thread,
     over_blocks,
-    product_threads,
     require_finite,
 )
 
@@ -36,7 +36,7 @@ PARTS = 8
 CANCELLED = 1e-2
 
 
-def squared_distances(updates: Matrix) -> NDArray[np.float64]:
+def squared_distances(updates: Matrix, *, threads: int | None = None) -> NDArray[np.float64]:
     """Squared distances between all rows: ``(n, n) float64``, symmetric, >= 0, the diagonal exactly 0.
 
     O(n^2 d), one pass over the matrix, or two if neighbours are far from the mean (see the module).
@@ -44,10 +44,10 @@ def squared_distances(updates: Matrix) -> NDArray[np.float64]:
     Raises:
         UpdatesError: if there is a NaN or an Inf, or a squared distance beyond float64.
     """
-    gram = centred_gram(updates, dtype=updates.dtype)
+    gram = centred_gram(updates, dtype=updates.dtype, threads=threads)
     distances = _from_gram(gram)
     if updates.dtype == np.float32 and _cancelled(gram, distances):
-        distances = _from_gram(centred_gram(updates, dtype=np.dtype(np.float64)))
+        distances = _from_gram(centred_gram(updates, dtype=np.dtype(np.float64), threads=threads))
     if not np.isfinite(distances).all():
         require_finite(updates)
         raise UpdatesError(
@@ -56,7 +56,7 @@ def squared_distances(updates: Matrix) -> NDArray[np.float64]:
     return distances
 
 
-def centred_gram(updates: Matrix, *, dtype: np.dtype[Any]) -> NDArray[np.float64]:
+def centred_gram(updates: Matrix, *, dtype: np.dtype[Any], threads: int | None = None) -> NDArray[np.float64]:
     """Inner products of the rows after subtracting their mean, ``(n, n) float64``; not finite on overflow."""
     n, d = updates.shape
     width = block_width(n, d, elements=GRAM_ELEMENTS)
@@ -76,7 +76,8 @@ def centred_gram(updates: Matrix, *, dtype: np.dtype[Any]) -> NDArray[np.float64
                 np.subtract(block, mean, out=centred, dtype=dtype)
                 total += centred @ centred.T
 
-    over_blocks(work, n=n, d=d, width=part_width, threads=product_threads() if n * d >= PARALLEL_ELEMENTS else 1)
+    with one_blas_thread():
+        over_blocks(work, n=n, d=d, width=part_width, threads=threads)
     with np.errstate(over="ignore", invalid="ignore"):
         return parts.sum(axis=0)
 

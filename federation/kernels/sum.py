@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.kernels.blocks import Matrix, Vector, block_width, over_blocks, require_finite
+from federation.kernels.blocks import Matrix, Vector, block_width, one_blas_thread, over_blocks, require_finite
 
 SUM_ELEMENTS = 1 << 19
 MIX_ELEMENTS = 1 << 20
@@ -48,9 +48,20 @@ def weighted_sum(
     return out
 
 
-def mixture(mixing: NDArray[np.float64], updates: Matrix) -> Matrix:
-    """``mixing @ updates``, ``(m, d)``: one GEMM in the dtype of the updates.
+def mixture(mixing: NDArray[np.float64], updates: Matrix, *, threads: int | None = None) -> Matrix:
+    """``mixing @ updates``, ``(m, d)``: a GEMM a block, in the dtype of the updates.
 
     Not centred on purpose: a row of weight zero must add exactly nothing, however large it is.
     """
-    return cast(Matrix, mixing.astype(updates.dtype) @ updates)
+    n, d = updates.shape
+    width = block_width(n, d, elements=MIX_ELEMENTS)
+    out: Any = np.empty((len(mixing), d), updates.dtype)
+    narrow = mixing.astype(updates.dtype)
+
+    def work(spans: Iterable[tuple[int, int]]) -> None:
+        for start, stop in spans:
+            np.matmul(narrow, updates[:, start:stop], out=out[:, start:stop])
+
+    with one_blas_thread():
+        over_blocks(work, n=n, d=d, width=width, threads=threads)
+    return out

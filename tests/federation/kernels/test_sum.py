@@ -42,3 +42,9 @@ def test_mixture() -> None:
     found = mixture(mixing, updates)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, mixing @ updates.astype(np.float64), rtol=1e-4, atol=1e-5)
+
+
+def test_threads_do_not_change_a_bit_of_a_mixture() -> None:
+    updates, mixing = rows(8, 300_000, np.float32), np.random.default_rng(0).random((8, 8))
+    one = mixture(mixing, updates, threads=1).tobytes()
+    assert all(mixture(mixing, updates, threads=threads).tobytes() == one for threads in (2, 3, None))
