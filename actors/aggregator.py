@@ -33,7 +33,7 @@ from federation.gate import Refusal
 from federation.rules import Median
 from federation.rules.base import Rule
 from federation.terms import Terms
-from federation.verdict import Decision
+from federation.verdict import Decision, Verdicts
 from telemetry import Telemetry, semconv
 
 T = TypeVar("T")
@@ -177,18 +177,19 @@ class Aggregator:
         attributes = {semconv.ATTR_ROUND: state.terms.round, **self._labels}
         parent, labels = traceparent or None, self._labels
         gathered = await self._in_thread(self._intake.gather, state, agents)
+        budget = max(f - (len(state.terms.roster) - len(agents)), 0)
         with self._telemetry.phase(semconv.Phase.SCREEN, attributes=attributes, parent=parent, measures=labels):
             started = time.perf_counter()
-            found = await self._in_thread(lambda: screened(gathered.rows, screen=self.config.used_screen, f=f))
+            found = await self._in_thread(
+                lambda: screened(gathered.rows, screen=self.config.used_screen, budget=budget)
+            )
             screen_s = time.perf_counter() - started
-        rule, bound = await self._decide(state, found, len(gathered.rows), f, traceparent)
+        rule, bound, screening = await self._decide(state, found, len(gathered.rows), f, traceparent)
         with self._telemetry.phase(semconv.Phase.AGGREGATE, attributes=attributes, parent=parent, measures=labels):
             started = time.perf_counter()
             rng = np.random.default_rng([state.terms.seed & 0xFFFFFFFF, state.terms.round])
             outcome = await self._in_thread(
-                lambda: aggregated(
-                    gathered.rows, gathered.weights, rule=rule, screening=found.verdicts, f=bound, rng=rng
-                )
+                lambda: aggregated(gathered.rows, gathered.weights, rule=rule, screening=screening, f=bound, rng=rng)
             )
             aggregate_s = time.perf_counter() - started
         seconds = (state.gate_s, screen_s, aggregate_s)
@@ -258,17 +259,20 @@ class Aggregator:
             )
         return receipt
 
-    async def _decide(self, state: OpenRound, found: Screened, n: int, f: int, traceparent: str) -> tuple[Rule, int]:
-        """The rule and bound to use, after the loop has seen what the screen found."""
-        chosen: list[tuple[Rule, int]] = [(self.config.used_rule, f)]
+    async def _decide(
+        self, state: OpenRound, found: Screened, n: int, f: int, traceparent: str
+    ) -> tuple[Rule, int, Verdicts]:
+        """The rule, bound and screening to use, after the loop has seen what the screen found."""
+        chosen: list[tuple[Rule, int, Verdicts]] = [(self.config.used_rule, f, found.verdicts)]
 
         def execute(action: Action) -> str:
             if action.name != "stricter_rule":
                 return "noted"
             stricter = Median()
-            # Every update that stands out may be a lie; the median bears them while they are a minority.
-            stricter.requires(n - int(found.verdicts.rejected.sum()), found.standing_out)
-            chosen.append((stricter, found.standing_out))
+            # Every update that stands out may be a lie, and which ones f of them are cannot be told any more.
+            # So all are counted: the median bears them while they are a minority.
+            stricter.requires(n, found.standing_out)
+            chosen.append((stricter, found.standing_out, Verdicts.accepting(n, rule=found.verdicts.rule)))
             return f"{stricter.name} with a bound of {found.standing_out}"
 
         standing = Standing(

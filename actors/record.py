@@ -124,7 +124,8 @@ def record_of(
         **dict.fromkeys(TIMES),
     }
     if liars is not None:
-        record["detection"] = _detection(terms, found.flagged, liars)
+        # Whom the trust ledger keeps out was detected in an earlier round.
+        record["detection"] = _detection(terms, {*found.flagged, *terms.quarantined, *terms.observed}, liars)
     return record
 
 

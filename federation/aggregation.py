@@ -21,8 +21,8 @@ class Screened:
 
     Attributes:
         centre: ``(d,)``, the coordinate-wise median they were held against.
-        verdicts: one per row; at most f rejected.
-        standing_out: how many scored above the threshold, also beyond f.
+        verdicts: one per row; at most ``budget`` rejected.
+        standing_out: how many scored above the threshold, also beyond the budget.
     """
 
     centre: NDArray[np.float32]
@@ -49,13 +49,17 @@ class Outcome:
     variance: NDArray[np.float64]
 
 
-def screened(rows: Rows, *, screen: Screen, f: int) -> Screened:
-    """Scores of ``(n, d)`` updates against their own median, and verdicts that reject at most f of them."""
+def screened(rows: Rows, *, screen: Screen, budget: int) -> Screened:
+    """Scores of ``(n, d)`` updates against their own median, and verdicts that reject at most ``budget`` of them.
+
+    The budget is what is left of f after those who did not send anything that counts: liars who were refused
+    or are in quarantine are some of the f already, and a quorum of n - f must not be thinned out further.
+    """
     n = len(rows)
     centre = Median()(rows, f=0).value.astype(np.float32)
     unbounded = screen.screen(rows, centre=centre, f=n)
     standing_out = int(unbounded.rejected.sum())
-    verdicts = unbounded if standing_out <= f else screen.screen(rows, centre=centre, f=f)
+    verdicts = unbounded if standing_out <= budget else screen.screen(rows, centre=centre, f=budget)
     return Screened(centre=centre, verdicts=verdicts, standing_out=standing_out)
 
 
