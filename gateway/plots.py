@@ -12,17 +12,23 @@ from numpy.typing import NDArray
 from gateway.trial import Course
 
 WORDS = {"attacked": "with liars", "clean": "without liars", "mean": "plain mean, with liars"}
-ACCEPTED, CLIPPED, REJECTED = range(3)
+ACCEPTED, CLIPPED, REJECTED, NO_RELEASE = range(4)
 _CODES = {"accepted": ACCEPTED, "clipped": CLIPPED, "rejected": REJECTED}
 
 
 def verdict_grid(names: Sequence[str], liars: Sequence[str], course: Course) -> tuple[list[str], NDArray[np.int8]]:
-    """Agents, honest ones first, and ``(agents, rounds)`` verdicts: accepted, clipped or rejected."""
+    """Agents, honest ones first, and ``(agents, rounds)`` verdicts; column i is round i + 1.
+
+    A round that ended without a release has verdicts on nobody.
+    """
     marked = frozenset(liars)
     order = sorted(names, key=lambda name: (name in marked, name))
     rows = {name: row for row, name in enumerate(order)}
-    grid = np.full((len(order), len(course.records)), ACCEPTED, np.int8)
-    for column, record in enumerate(course.records):
+    last = max((int(record["round"]) for record in course.records), default=0)
+    grid = np.full((len(order), last), NO_RELEASE, np.int8)
+    for record in course.records:
+        column = int(record["round"]) - 1
+        grid[:, column] = ACCEPTED
         for agent, verdict in record["verdicts"]["agents"].items():
             if agent in rows:
                 grid[rows[agent], column] = _CODES[verdict["decision"]]
@@ -72,11 +78,17 @@ def _heat(pyplot: Any, path: Path, names: Sequence[str], liars: Sequence[str], c
     from matplotlib.patches import Patch
 
     order, grid = verdict_grid(names, liars, course)
-    colours = ["#e8eef2", "#f2b94b", "#b5303c"]
+    colours = ["#e8eef2", "#f2b94b", "#b5303c", "#ffffff"]
     figure, axes = pyplot.subplots(figsize=(8, 6), layout="constrained")
     if grid.size:
         axes.imshow(
-            grid, aspect="auto", interpolation="nearest", cmap=ListedColormap(colours), vmin=ACCEPTED, vmax=REJECTED
+            grid,
+            aspect="auto",
+            interpolation="nearest",
+            cmap=ListedColormap(colours),
+            vmin=ACCEPTED,
+            vmax=NO_RELEASE,
+            extent=(0.5, grid.shape[1] + 0.5, len(order) - 0.5, -0.5),
         )
     honest = len(order) - len(liars)
     if 0 < honest < len(order):
@@ -85,7 +97,7 @@ def _heat(pyplot: Any, path: Path, names: Sequence[str], liars: Sequence[str], c
     axes.set_yticklabels(["honest", "lying"] if liars else ["honest"])
     axes.set_xlabel("round")
     axes.set_title("verdicts")
-    handles = [Patch(facecolor=colour, label=word) for colour, word in zip(colours, _CODES, strict=True)]
+    handles = [Patch(facecolor=colour, label=word) for colour, word in zip(colours, _CODES, strict=False)]
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
