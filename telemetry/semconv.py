@@ -29,7 +29,7 @@ ATTR_ACTOR_KIND: Final = "federated.learning.actor.kind"
 """What kind of actor speaks."""
 
 ATTR_WORKLOAD: Final = "federated.learning.workload"
-"""What kind of knowledge the round is about."""
+"""What kind of knowledge the round is about; a workload of the user's own has its own word."""
 
 ATTR_PHASE: Final = "federated.learning.phase"
 """Phase of the round, or of a MAPE-K loop."""
@@ -477,25 +477,6 @@ class ActorKind(StrEnum):
     """A door for people and agents outside of the cluster."""
 
 
-class Workload(StrEnum):
-    """Values of `ATTR_WORKLOAD`: what kind of knowledge the round is about."""
-
-    GRADIENTS = "gradients"
-    """Changes to the weights of a policy."""
-
-    PATTERNS = "patterns"
-    """Weights of tool and team patterns."""
-
-    EXPERIENCES = "experiences"
-    """Semantic experiences."""
-
-    ADAPTERS = "adapters"
-    """Low-rank adapters."""
-
-    BELIEFS = "beliefs"
-    """An agreed belief."""
-
-
 class Phase(StrEnum):
     """Values of `ATTR_PHASE`: phase of the round, or of a MAPE-K loop."""
 
@@ -677,7 +658,6 @@ ATTRIBUTES: Final[Mapping[str, AttributeSpec]] = MappingProxyType(
         ATTR_WORKLOAD: AttributeSpec(
             key=ATTR_WORKLOAD,
             type="string",
-            values=tuple(Workload),
         ),
         ATTR_PHASE: AttributeSpec(
             key=ATTR_PHASE,
