@@ -17,6 +17,7 @@ from actors.config import AGGREGATOR, COORDINATOR, host_name, validator_name
 from actors.host import AgentHost
 from federation.errors import QuorumError, RoundAbortedError, RuleBoundError, SwarmError
 from federation.identity import EquivocationProof, Secret, SigningKey, payload_digests
+from federation.release import Release
 from federation.terms import Terms
 from federation.update import UpdateBatch
 from federation.workload import Learned, Learner
@@ -114,7 +115,9 @@ async def test_liars_up_to_the_bound_are_told_and_one_more_is_never_believed(
     honest = honest_rows(play.actor(COORDINATOR)._journal.terms(1), [a for a in AGENTS if a not in liars])
     assert (current.value >= honest.min(axis=0) - 1e-6).all()
     assert (current.value <= honest.max(axis=0) + 1e-6).all()
-    assert count <= 2
+    if count > 2:  # one more than f = 2: all are counted, under a median that bears three
+        assert (record["rule"], record["fault_bound"], record["standing_out"]) == ("Median()", 3, 3)
+        return
     assert set(record["verdicts"]["agents"]) == liars
     assert record["detection"] == {"precision": 1.0, "recall": 1.0}
 
@@ -166,10 +169,10 @@ class Raising(AgentHost):
     async def learn(self, terms: Terms, traceparent: str = "") -> Any:
         raise ZeroDivisionError("a host may fail in any way")
 
-    async def apply(self, *arguments: Any) -> int:
+    async def apply(self, release: Release, artefact: bytes, public: bytes, traceparent: str = "") -> int:
         if self._release is not None:
             raise ZeroDivisionError("also here")
-        return await super().apply(*arguments)
+        return await super().apply(release, artefact, public, traceparent)
 
 
 def make_host(play: Any, number: int, kind: type[AgentHost]) -> None:
