@@ -30,7 +30,7 @@ def test_what_the_registry_allows_passes() -> None:
         ({**ROUND, semconv.ATTR_RULE: 5}, "it must be string"),
         ({**ROUND, semconv.ATTR_ROUND: True}, "it must be int"),
         ({**ROUND, semconv.ATTR_ROUND: 1.0}, "it must be int"),
-        ({**ROUND, semconv.ATTR_WORKLOAD: "poems"}, "it must be one of"),
+        ({**ROUND, semconv.ATTR_OUTCOME: "poems"}, "it must be one of"),
     ],
 )
 def test_what_it_does_not_allow_fails(attributes: dict[str, object], problem: str) -> None:
