@@ -29,10 +29,11 @@ from actors.mape import Action, Knowledge, Loop, Symptom
 from actors.messages import Aggregation, Receipt
 from federation.aggregation import Outcome, Screened, aggregated, screened
 from federation.errors import NoOpenRoundError, RoundAbortedError
-from federation.gate import Refusal
+from federation.gate import GateReport, Refusal
 from federation.rules import Median
 from federation.rules.base import Rule
 from federation.terms import Terms
+from federation.update import UpdateBatch
 from federation.verdict import Decision, Verdicts
 from telemetry import Telemetry, semconv
 
@@ -135,7 +136,13 @@ class Aggregator:
             previous: agent -> digest of its last counted payload.
             revealed: whether updates are shown from now on, so that commitments come too late.
         """
-        return await self._in_thread(lambda: self._intake.begin(terms, previous, revealed=revealed))
+        fresh = self._intake.open is None and self._intake.last is None
+        receipts = await self._in_thread(lambda: self._intake.begin(terms, previous, revealed=revealed))
+        if fresh and (receipts or self._intake.last is not None):
+            kind = {semconv.ATTR_ACTOR_KIND: semconv.ActorKind.AGGREGATOR.value}
+            self._telemetry.count(semconv.METRIC_ACTOR_RESTARTS, 1, kind)
+            self._telemetry.event(semconv.EVENT_ACTOR_RESTARTED, {**kind, semconv.ATTR_ROUND: terms.round})
+        return receipts
 
     async def submit(self, found: object, traceparent: str = "") -> Receipt:
         """Judge one batch, or several; what was accepted is in the journal when this returns."""
@@ -185,6 +192,7 @@ class Aggregator:
             )
             screen_s = time.perf_counter() - started
         rule, bound, screening = await self._decide(state, found, len(gathered.rows), f, traceparent)
+        attributes[semconv.ATTR_RULE] = rule.name
         with self._telemetry.phase(semconv.Phase.AGGREGATE, attributes=attributes, parent=parent, measures=labels):
             started = time.perf_counter()
             rng = np.random.default_rng([state.terms.seed & 0xFFFFFFFF, state.terms.round])
@@ -240,6 +248,26 @@ class Aggregator:
         ):
             judged = self._intake.judge(found)
         report, receipt, state = judged
+        if self._telemetry.enabled:
+            self._tell_gate(found, report, receipt, state.terms.round, traceparent)
+        return receipt
+
+    def _tell_gate(self, found: object, report: GateReport, receipt: Receipt, number: int, traceparent: str) -> None:
+        """Metrics and events of one batch."""
+        telemetry, labels, parent = self._telemetry, self._labels, traceparent or None
+        if isinstance(found, UpdateBatch) and isinstance(found.payload, np.ndarray):
+            telemetry.count(semconv.METRIC_TRANSMITTED, found.payload.nbytes, labels)
+        for agent in telemetry.few(tuple(report.refused)):
+            telemetry.event(
+                semconv.EVENT_UPDATE_REFUSED,
+                {
+                    **labels,
+                    semconv.ATTR_ROUND: number,
+                    semconv.ATTR_AGENT_ID: agent,
+                    semconv.ATTR_REFUSAL_CODE: report.refused[agent].value,
+                },
+                parent=parent,
+            )
         for code, count in receipt.counts.items():
             self._telemetry.count(
                 semconv.METRIC_UPDATES,
@@ -251,13 +279,14 @@ class Aggregator:
             self._telemetry.event(
                 semconv.EVENT_EQUIVOCATION_PROVED,
                 {
+                    **labels,
                     semconv.ATTR_AGENT_ID: proof.agent,
-                    semconv.ATTR_ROUND: state.terms.round,
+                    semconv.ATTR_ROUND: number,
                     semconv.ATTR_FIRST_DIGEST: proof.digests[0].hex(),
                     semconv.ATTR_SECOND_DIGEST: proof.digests[1].hex(),
                 },
+                parent=parent,
             )
-        return receipt
 
     async def _decide(
         self, state: OpenRound, found: Screened, n: int, f: int, traceparent: str
@@ -362,13 +391,16 @@ class Aggregator:
                 telemetry.count(semconv.METRIC_UPDATES, count, {**self._labels, semconv.ATTR_VERDICT: decision.word})
         telemetry.count(semconv.METRIC_GRADIENT_TRANSMISSION_COUNT, len(result.agents), self._labels)
         if result.flagged:
-            telemetry.count(semconv.METRIC_BYZANTINE_DETECTION_COUNT, len(result.flagged), self._labels)
+            method = {semconv.ATTR_DETECTION_METHOD: self.config.used_screen.name}
+            telemetry.count(semconv.METRIC_BYZANTINE_DETECTION_COUNT, len(result.flagged), {**self._labels, **method})
             telemetry.event(
                 semconv.EVENT_BYZANTINE_DETECTED,
                 {
                     semconv.ATTR_ROUND: terms.round,
-                    semconv.ATTR_BYZANTINE_AGENT_IDS: list(result.flagged),
-                    semconv.ATTR_DETECTION_METHOD: self.config.used_screen.name,
+                    semconv.ATTR_BYZANTINE_AGENT_IDS: list(telemetry.few(result.flagged)),
+                    semconv.ATTR_BYZANTINE_COUNT: len(result.flagged),
+                    **self._labels,
+                    **method,
                 },
                 parent=traceparent or None,
             )

@@ -338,7 +338,13 @@ class AgentHost:
         labels = {semconv.ATTR_WORKLOAD: terms.kind}
         common = {**labels, semconv.ATTR_ROUND: terms.round}
         known = learned.losses[np.isfinite(learned.losses)]
-        telemetry.observe(semconv.METRIC_LOCAL_TRAINING_DURATION, seconds, labels)
+        kind = {semconv.ATTR_ACTOR_KIND: semconv.ActorKind.HOST.value}
+        telemetry.observe(semconv.METRIC_LOCAL_TRAINING_DURATION, seconds, {**labels, **kind})
+        norms = np.linalg.norm(learned.rows, axis=1)
+        broken = ~learned.idle & ~(np.isfinite(norms) & np.isfinite(learned.losses))
+        for row in np.flatnonzero(broken)[: self.config.telemetry.agent_span_limit].tolist():
+            told = {**common, semconv.ATTR_AGENT_ID: self._agents[row], semconv.ATTR_HOST_ID: self.name}
+            telemetry.event(semconv.EVENT_TRAINING_NOT_FINITE, told)
         if len(known):
             telemetry.gauge(semconv.METRIC_LOCAL_LOSS, float(known.mean()), labels)
         telemetry.event(
@@ -347,7 +353,17 @@ class AgentHost:
                 **common,
                 semconv.ATTR_HOST_ID: self.name,
                 semconv.ATTR_DURATION: seconds,
-                **({semconv.ATTR_LOSS: float(known.mean())} if len(known) else {}),
+                semconv.ATTR_LOSS: float(known.mean()) if len(known) else float("nan"),
+            },
+        )
+        sound = norms[~learned.idle & ~broken]
+        telemetry.event(
+            semconv.EVENT_GRADIENTS_COMPUTED,
+            {
+                **common,
+                semconv.ATTR_HOST_ID: self.name,
+                semconv.ATTR_GRADIENT_DIMENSION: learned.rows.shape[1],
+                semconv.ATTR_GRADIENT_NORM: float(np.median(sound)) if len(sound) else float("nan"),
             },
         )
         if not telemetry.detailed(len(terms.roster)):

@@ -1,0 +1,154 @@
+"""What a round says: only what the registry allows, and all of it in one trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from actors.aggregator import Aggregator
+from actors.config import AGGREGATOR, COORDINATOR, host_name, validator_name
+from actors.coordinator import Coordinator
+from actors.host import AgentHost
+from actors.validator import ConvergenceValidator
+from federation.errors import QuorumError
+from telemetry import semconv
+from telemetry.semconv import ActorKind
+from telemetry.testing import Captured, captured
+from workloads.null import NullWorkload
+
+KINDS: dict[type[Any], ActorKind] = {
+    Coordinator: ActorKind.COORDINATOR,
+    Aggregator: ActorKind.AGGREGATOR,
+    AgentHost: ActorKind.HOST,
+    ConvergenceValidator: ActorKind.VALIDATOR,
+}
+
+
+@dataclass(frozen=True)
+class Liar:
+    """One agent whose rows are no numbers."""
+
+    agents: frozenset[str]
+
+    def corrupt(self, learner: Any) -> Any:
+        learn = learner.learn
+
+        def lying(*arguments: Any, **named: Any) -> Any:
+            learned = learn(*arguments, **named)
+            for row, agent in enumerate(learner.agents):
+                if agent in self.agents:
+                    learned.rows[row] = np.nan
+            return learned
+
+        learner.learn = lying
+        return learner
+
+    def send(self, batch: Any) -> list[Any]:
+        return [batch]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(NullWorkload):
+    """Validators that do not agree, and a held-out accuracy; of a kind that the registry knows."""
+
+    kind: str = "gradients"
+
+    def divergence(self, old: np.ndarray, new: np.ndarray, *, probe: int) -> float:
+        return (0.001, 0.5)[probe]
+
+    def evaluate(self, value: np.ndarray) -> dict[str, float]:
+        return {"accuracy": 0.75}
+
+
+@pytest.fixture
+def heard(stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, dict[str, Captured]]]:
+    """A stage whose actors each have captured telemetry; leaving it holds all of it against the registry."""
+    with ExitStack() as stack:
+        captures: dict[str, Captured] = {}
+        play = stage(
+            workload=Measured(dimension=16), validators=2, adversary=Liar(frozenset({"agent-000"})), deadline_s=0.5
+        )
+        names = [COORDINATOR, AGGREGATOR, *(host_name(n) for n in range(2)), *(validator_name(n) for n in range(2))]
+        for name in names:
+            make = play.makers[name]
+
+            def speaking(name: str = name, make: Callable[[], Any] = make) -> Any:
+                with monkeypatch.context() as patch:
+                    patch.setattr("telemetry.setup.Telemetry.start", lambda *_, **__: captures[name].telemetry)
+                    return make()
+
+            kind = next(kind for cls, kind in KINDS.items() if name.startswith(prefix_of(cls)))
+            captures[name] = stack.enter_context(captured(actor_kind=kind, instance=name, strict=False))
+            play.makers[name] = speaking
+        yield play, captures
+        assert [problem for capture in captures.values() for problem in capture.problems()] == []
+
+
+def prefix_of(cls: type[Any]) -> str:
+    names = {Coordinator: COORDINATOR, Aggregator: AGGREGATOR, AgentHost: "swarmlore-host"}
+    return names.get(cls, "swarmlore-validator")
+
+
+async def test_a_round_says_what_the_registry_allows_in_one_trace(heard: tuple[Any, dict[str, Captured]]) -> None:
+    play, captures = heard
+    await play.coordinator.run_round.remote()
+    whole: Any
+    [whole] = [span for span in captures[COORDINATOR].spans if span.name == semconv.SPAN_ROUND]
+    spans = [span for capture in captures.values() for span in capture.spans]
+    everything: list[Any] = list(spans)
+    strays = {
+        span.name
+        for span in everything
+        if span.start_time >= whole.start_time and span.context.trace_id != whole.context.trace_id
+    }
+    assert strays == set()
+    assert {span.name for span in spans} >= {
+        semconv.SPAN_ROUND, semconv.SPAN_HOST_LEARNING, semconv.SPAN_AGENT_TRAINING, semconv.SPAN_GATE,
+        semconv.SPAN_SCREEN, semconv.SPAN_AGGREGATE, semconv.SPAN_VALIDATE, semconv.SPAN_APPLY, semconv.SPAN_MONITOR,
+        semconv.SPAN_ANALYZE, semconv.SPAN_PLAN, semconv.SPAN_EXECUTE,
+    }  # fmt: skip
+    told = {event.name for capture in captures.values() for event in capture.events}
+    assert told >= {
+        semconv.EVENT_ROUND_OPENED, semconv.EVENT_ROUND_CLOSED, semconv.EVENT_RELEASE_PUBLISHED,
+        semconv.EVENT_MODEL_SYNCHRONIZED, semconv.EVENT_CONVERGENCE_CHECKED, semconv.EVENT_VALIDATORS_DISAGREED,
+        semconv.EVENT_LOCAL_TRAINING_COMPLETED, semconv.EVENT_GRADIENTS_COMPUTED,
+        semconv.EVENT_TRAINING_NOT_FINITE, semconv.EVENT_UPDATE_REFUSED, semconv.EVENT_BYZANTINE_DETECTED,
+    }  # fmt: skip
+    coordinator, aggregator = captures[COORDINATOR], captures[AGGREGATOR]
+    assert coordinator.total(semconv.METRIC_QUORUM) == 6
+    assert coordinator.total(semconv.METRIC_FAULT_BOUND) == 2
+    assert coordinator.total(semconv.METRIC_ROUNDS) == 1
+    assert coordinator.total(semconv.METRIC_RELEASE_SIZE) > 64
+    assert coordinator.total(semconv.METRIC_DISTRIBUTION_DURATION) == 1
+    assert coordinator.total(semconv.METRIC_DETECTION_RECALL) == 1.0
+    assert aggregator.total(semconv.METRIC_TRANSMITTED) == 8 * 16 * 4
+    assert aggregator.total(semconv.METRIC_UPDATES, {semconv.ATTR_VERDICT: "accepted"}) == 7
+    refused = {semconv.ATTR_REFUSAL_CODE: "gate.not_finite"}
+    assert aggregator.total(semconv.METRIC_UPDATES, refused) == 1
+
+
+async def test_an_aborted_round_a_rollback_and_restarts_are_told(heard: tuple[Any, dict[str, Captured]]) -> None:
+    play, captures = heard
+    await play.coordinator.run_round.remote()
+    play.gone.add(host_name(1))
+    with pytest.raises(QuorumError):
+        await play.coordinator.run_round.remote()
+    await play.coordinator.rollback.remote(0)
+    play.kill(COORDINATOR)
+    play.kill(AGGREGATOR)
+    await play.coordinator.run_round.remote()
+    coordinator = captures[COORDINATOR]
+    aborted = {semconv.ATTR_ABORT_REASON: "round.quorum"}
+    assert coordinator.total(semconv.METRIC_ROUNDS_ABORTED, aborted) == 1
+    told = {event.name for event in coordinator.events}
+    assert told >= {
+        semconv.EVENT_ROUND_ABORTED, semconv.EVENT_RELEASE_ROLLED_BACK, semconv.EVENT_ACTOR_RESTARTED,
+        semconv.EVENT_SYMPTOM_FOUND, semconv.EVENT_ACTION_EXECUTED,
+    }  # fmt: skip
+    for kind, capture in ((ActorKind.COORDINATOR, coordinator), (ActorKind.AGGREGATOR, captures[AGGREGATOR])):
+        assert capture.total(semconv.METRIC_ACTOR_RESTARTS, {semconv.ATTR_ACTOR_KIND: kind.value}) == 1
