@@ -153,7 +153,7 @@ class ExperienceFiles:
         probes: list[tuple[float, tuple[float, ...]]] = []
         features, largest, read_lines, episodic = 0, -1, 0, False
         low, high = np.inf, -np.inf
-        total = squares = np.zeros(0)
+        first = total = squares = np.zeros(0)
         for path, line, found in self._lines():
             if isinstance(found, Record):
                 features = features or len(found.state)

@@ -105,7 +105,7 @@ class GradientsLearner:
                     needed=f"{self._policy.features} features and actions below {self._policy.actions}",
                 )
         else:
-            records: list[Experience] = [found for found in experiences]  # type: ignore[misc]
+            records: list[Experience] = list(experiences)  # type: ignore[arg-type]
             columns = Experiences.of(records, features=self._policy.features, actions=self._policy.actions)
         row = self._row[agent]
         if row in self._flipped:

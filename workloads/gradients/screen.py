@@ -3,70 +3,114 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from federation.errors import SettingError
 from federation.kernels import squared_distances
 from federation.rules import CenteredClipping
 from federation.rules.base import Matrix, Vector
 from federation.screening import DirectionScreen, DistanceScreen, Screen
 from federation.screening.base import checked_screening
+from federation.screening.score import worst
 from federation.verdict import Decision, Verdicts
 
 _SMALLEST_SWARM = 6
 _SMALLEST_DIMENSION = 32
 _LARGEST_RATIO = 1e6
+_ALL_PAIRS = 2000
+_SAMPLE = 500
+_DIRECTIONS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwinScreen:
-    """Rejects updates that are nearly the copy of another agent's.
+    """Rejects updates that are nearly the copy of another agent's: of each group of copies all but one.
 
     Agents that learn on their own never send nearly the same hundreds of numbers: sampling alone keeps
     them apart. Liars who agree on one vector do (sybils, mimicry, and ALIE, IPM and min-max as published).
     The idea is FoolsGold's (Fung, Yoon and Beschastnikh, RAID 2020), with distances in place of cosines
-    and without memory. The score of a row is the median distance of rows to their nearest other row,
-    over its own such distance; the median is taken over the larger two thirds, so that copies do not
-    lower it. A row is a twin when the score exceeds ``ratio`` and its nearest row is also nearer than
-    ``1 / ratio`` of its own length, which spares agents who have nothing left to learn.
+    and without memory. One voice counts once, so the first of a group, in the order of rows, is kept: the
+    victim of mimicry may be among them. The score of a row is the usual distance from a row to its nearest,
+    over its own; the usual one is the median over the larger two thirds, so that copies do not lower it.
+    Two rows are copies when they are nearer than the usual distance over ``ratio``, and nearer than either's
+    length over ``ratio``, which spares agents who have nothing left to learn.
 
-    The honest victim of mimicry is rejected together with its copies. Liars who add independent noise of
-    more than about 1 / ratio of the honest spread are not found; the rule has to bear those. In fewer than
-    32 dimensions or with fewer than 6 updates nothing is judged. Honest agents with the same data and the
-    same draws would be found: seeds that differ prevent it.
+    Liars who add independent noise of more than about 1 / ratio of the honest spread are not found; the rule
+    has to bear those. In fewer than 32 dimensions or with fewer than 6 updates nothing is judged. Above 2,000
+    updates only rows that are neighbours along one of four random directions are compared, which finds
+    copies that agree to within a thousandth of the spread.
 
     Attributes:
-        ratio: how many times nearer than usual a twin is.
+        ratio: how many times nearer than usual a copy is.
     """
 
     ratio: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 1 < self.ratio < np.inf:
+            raise SettingError(name="twin.ratio", found=self.ratio, needed="above 1 and finite")
 
     @property
     def name(self) -> str:
         return "twin"
 
     def screen(self, updates: Matrix, *, centre: Vector, f: int) -> Verdicts:
-        """Verdicts on ``(n, d)`` updates; O(n^2 d), one matrix product."""
+        """Verdicts on ``(n, d)`` updates; one matrix product of O(n^2 d) up to 2,000 rows, O(n d) above."""
         checked_screening(updates, centre, f)
         n, dimension = updates.shape
         if n < _SMALLEST_SWARM or dimension < _SMALLEST_DIMENSION:
             return Verdicts.accepting(n, rule=self.name)
-        apart = np.array(squared_distances(updates), dtype=np.float64)
-        np.fill_diagonal(apart, np.inf)
-        nearest = np.sqrt(np.maximum(apart.min(axis=1), 0))
-        usual = float(np.median(np.sort(nearest)[n // 3 :]))
+        first, second, apart, usual = _near_pairs(updates)
+        nearest = np.full(n, np.inf)
+        np.minimum.at(nearest, first, apart)
+        np.minimum.at(nearest, second, apart)
         lengths = np.linalg.norm(updates.astype(np.float64), axis=1)
-        scores = np.minimum(usual / np.maximum(nearest, np.finfo(np.float64).tiny), _LARGEST_RATIO)
-        marked = (scores > self.ratio) & (nearest * self.ratio < lengths)
+        near = (apart * self.ratio < usual) & (apart * self.ratio < np.minimum(lengths[first], lengths[second]))
+        marked = np.zeros(n, np.bool_)
+        # In the order of rows: a row goes when a copy of it that came before has stayed.
+        for one, other in sorted(zip(second[near].tolist(), first[near].tolist(), strict=True)):
+            marked[one] |= not marked[other]
+        scores = np.where(nearest < np.inf, usual / np.maximum(nearest, usual / _LARGEST_RATIO), 0.0)
         return Verdicts.marking(
-            _worst(marked, scores, f),
+            worst(marked, scores, f),
             rule=self.name,
             decision=Decision.REJECTED,
             reason="screen.twin",
             scores=scores,
             threshold=self.ratio,
         )
+
+
+def _near_pairs(updates: Matrix) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], float]:
+    """Pairs of rows (first < second) that may be copies, their distances, and the usual nearest distance."""
+    n = len(updates)
+    if n <= _ALL_PAIRS:
+        apart = np.sqrt(np.maximum(squared_distances(updates), 0))
+        first, second = np.triu_indices(n, 1)
+        return first, second, apart[first, second], _usual(apart)
+    # Rows spread over the whole matrix stand for all; nearest distances among fewer rows are a little larger.
+    sample = np.linspace(0, n - 1, _SAMPLE).astype(np.intp)
+    usual = _usual(np.sqrt(np.maximum(squared_distances(updates[sample]), 0)))
+    directions = np.random.default_rng(0).standard_normal((updates.shape[1], _DIRECTIONS)).astype(updates.dtype)
+    pairs: set[tuple[int, int]] = set()
+    for column in (updates @ directions).T:
+        order = np.argsort(column, kind="stable")
+        pairs.update((min(a, b), max(a, b)) for a, b in pairwise(order.tolist()))
+    first, second = (np.array(side, np.intp) for side in zip(*sorted(pairs), strict=True))
+    apart = np.empty(len(first))
+    for start in range(0, len(first), _ALL_PAIRS):
+        part = slice(start, start + _ALL_PAIRS)
+        apart[part] = np.linalg.norm(updates[first[part]].astype(np.float64) - updates[second[part]], axis=1)
+    return first, second, apart, usual
+
+
+def _usual(apart: NDArray[np.float64]) -> float:
+    """The median, over the larger two thirds of rows, of the distance to the nearest other row."""
+    others = apart + np.diag(np.full(len(apart), np.inf))
+    return float(np.median(np.sort(others.min(axis=1))[len(apart) // 3 :]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +123,7 @@ class CascadeScreen:
     so the threshold is 1; of several the largest counts.
 
     Attributes:
-        stages: at least one.
+        stages: with none, every update is let through.
     """
 
     stages: tuple[Screen, ...] = field(default_factory=lambda: (TwinScreen(), DistanceScreen(), DirectionScreen()))
@@ -119,11 +163,3 @@ class CascadeScreen:
             reasons=tuple(reasons),
             reason_index=index,
         )
-
-
-def _worst(marked: NDArray[np.bool_], scores: NDArray[np.float64], f: int) -> NDArray[np.bool_]:
-    """The f marked rows with the highest scores; among equals the first."""
-    order = np.argsort(np.where(marked, -scores, np.inf), kind="stable")[:f]
-    chosen = np.zeros(len(marked), np.bool_)
-    chosen[order] = True
-    return chosen & marked
