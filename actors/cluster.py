@@ -34,7 +34,7 @@ from federation.errors import SwarmError
 from federation.identity import Secret
 
 if TYPE_CHECKING:
-    from actors.conductor import Handle
+    from actors.cast import Handle
 
 OBJECT_STORE_BYTES = 256 * 2**20
 HEAD = "node:__internal_head__"

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors import health, record
-from actors.conductor import Cast, Conductor, Handle, Score, spread_release
+from actors.cast import Cast, Handle, Score, spread_release
+from actors.conductor import Conductor
 from actors.config import AGGREGATOR, SwarmConfig, host_name, validator_name
 from actors.faults import LOST
 from actors.health import Health

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from actors.conductor import Score
+from actors.cast import Score
 from actors.journal import VerdictRow
 from actors.messages import Aggregation
 from federation.convergence import ConvergenceTracker, Disagreement

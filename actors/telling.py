@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from actors.conductor import Conductor, Score
+from actors.cast import Score
+from actors.conductor import Conductor
 from actors.config import SwarmConfig
 from federation.release import Release
 from federation.terms import Terms
