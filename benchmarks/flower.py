@@ -59,9 +59,7 @@ def measure(agents: int, dimension: int, rounds: int) -> list[float]:
     @client.train()
     def train(message: Message, context: Context) -> Message:
         del context
-        content = RecordDict(
-            {"arrays": message.content["arrays"], "metrics": MetricRecord({"num-examples": 1.0})}
-        )
+        content = RecordDict({"arrays": message.content["arrays"], "metrics": MetricRecord({"num-examples": 1.0})})
         return Message(content=content, reply_to=message)
 
     class Timed(FedMedian):
@@ -79,9 +77,7 @@ def measure(agents: int, dimension: int, rounds: int) -> list[float]:
     @server.main()
     def run(grid: Grid, context: Context) -> None:
         del context
-        strategy = Timed(
-            fraction_train=1.0, fraction_evaluate=0.0, min_train_nodes=agents, min_available_nodes=agents
-        )
+        strategy = Timed(fraction_train=1.0, fraction_evaluate=0.0, min_train_nodes=agents, min_available_nodes=agents)
         arrays = ArrayRecord({"w": Array(np.zeros(dimension, np.float32))})
         strategy.start(grid=grid, initial_arrays=arrays, num_rounds=rounds)
 

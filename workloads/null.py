@@ -41,9 +41,9 @@ class NullLearner:
         scales = (1.0 + (seeds >> np.uint64(40)).astype(np.float64) / 2.0**25).astype(np.float32)
         twice = np.concatenate([self._noise, self._noise])
         windows = np.lib.stride_tricks.sliding_window_view(twice, d)
-        rows = windows[turns] * (scales * np.float32(tuning.learning_rate_scale) / round_number)[:, None]
+        steps = scales * np.float32(tuning.learning_rate_scale / round_number)
         return Learned(
-            rows=rows,
+            rows=windows[turns] * steps[:, None],
             weights=np.ones(k),
             losses=np.zeros(k),
             idle=np.zeros(k, np.bool_),

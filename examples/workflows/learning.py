@@ -49,7 +49,7 @@ def federate(
             continue
         f = min(fault_bound(len(names)), fault_bound(len(rows)))
         if screening:
-            verdicts = screened(rows, screen=workload.screen, f=f).verdicts
+            verdicts = screened(rows, screen=workload.screen, budget=f).verdicts
         else:
             verdicts = Verdicts.accepting(len(rows), rule="none")
         outcome = aggregated(rows, weights, rule=workload.rule, screening=verdicts, f=f, rng=rng)

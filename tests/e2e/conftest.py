@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -50,7 +51,7 @@ def local_ray(ray_folder: str) -> Iterator[None]:
         include_dashboard=False,
         namespace="swarmlore",
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
         object_store_memory=cluster.OBJECT_STORE_BYTES,
         _temp_dir=ray_folder,
     )

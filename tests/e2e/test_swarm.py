@@ -26,7 +26,7 @@ async def digests(swarm: Swarm, count: int) -> list[str]:
 async def test_a_plain_ray_call_runs_a_round(swarm: Swarm) -> None:
     import ray
 
-    coordinator = ray.get_actor("swarmlore-coordinator", namespace="swarmlore")
+    coordinator: Any = ray.get_actor("swarmlore-coordinator", namespace="swarmlore")
     record = await coordinator.run_round.remote()
     assert type(record) is dict
     assert record.keys() >= {*SPECIFIED, "verdicts", "release"}

@@ -1,0 +1,84 @@
+"""The README's table of figures, from the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from benchmarks.machine import described
+
+Results = Mapping[str, Any]
+
+
+def lines(found: Results) -> list[str]:
+    """The lines of the table; a figure that was not measured is left out."""
+    rows: list[tuple[str, str, str, str]] = []
+    for what, aim, name, read in TABLE:
+        if name.split("+")[0] in found and all(part in found for part in name.split("+")):
+            rows.append((what, aim, read(*(found[part] for part in name.split("+"))), f"`{_command(found, name)}`"))
+    cells = ["| what | aim | measured | command |", "|---|---|---|---|"]
+    cells += [f"| {' | '.join(row)} |" for row in rows]
+    for name in ("footprint-100", "footprint-10000"):
+        if name in found:
+            return [*cells, "", f"Measured on {described(found[name]['machine'])}. Medians; the spread is in brackets."]
+    return cells
+
+
+def _round(result: Any) -> str:
+    part = result["answer"]
+    return f"{part['median_ms']:.1f} ms ({part['min_ms']:.1f} to {part['p95_ms']:.1f})"
+
+
+def _beside(ours: Any, theirs: Any) -> str:
+    times = theirs["median_ms"] / ours["answer"]["median_ms"]
+    return f"{_round(ours)}; {theirs['name']} {theirs['median_ms']:.0f} ms, {times:.0f} x ours"
+
+
+def _share(seen: Any, silent: Any) -> str:
+    return f"{100 * (seen['answer']['median_ms'] / silent['answer']['median_ms'] - 1):.0f} %"
+
+
+def _rule(*names: str) -> Callable[[Any], str]:
+    def read(result: Any) -> str:
+        by_name = {row["name"]: row for row in result["rows"]}
+        row = next(by_name[name] for name in names if name in by_name)
+        beside = f"; numpy.median takes {row['times_faster']:.1f} x as long" if row.get("times_faster") else ""
+        return f"{row['median_ms']:.3g} ms (± {row['spread_ms']:.2g}){beside}"
+
+    return read
+
+
+def _kl(result: Any) -> str:
+    return "; ".join(f"{row['what']} {row['ms']:.3f} ms" for row in result["divergence"])
+
+
+def _command(found: Results, name: str) -> str:
+    result = found[name.split("+")[0]]
+    return str(result.get("command", "")).replace(" --json", "") if isinstance(result, Mapping) else ""
+
+
+TABLE: tuple[tuple[str, str, str, Callable[..., str]], ...] = (
+    ("full round, 100 agents, 985 parameters, 10 epochs of batch 32", "≤ 30 ms", "round-100", _round),
+    ("the same, 1,000 agents", "≤ 200 ms", "round-1000", _round),
+    ("the same, 10,000 agents", "≤ 2 s", "round-10000", _round),
+    ("null round, 1,000 floats, 100 agents", "≤ 15 ms", "null-100+flower-100", _beside),
+    ("the same, 1,000 agents", "≤ 100 ms", "null-1000+flower-1000", _beside),
+    ("median, 100 x 1,000", "≤ 0.12 ms", "rules-1000", _rule("median")),
+    ("median, 100 x 10⁶", "≤ 75 ms", "rules-1000000", _rule("median")),
+    ("pairwise distances, 100 x 10⁶", "≤ 160 ms", "rules-1000000", _rule("kernel: squared distances")),
+    ("geometric median, 100 x 10⁶, 8 steps", "≤ 200 ms", "rules-1000000", _rule("geometric median, 8 steps")),
+    ("KL check, 1,000 parameters", "≤ 1 ms", "judgement", _kl),
+    (
+        "100 agents ready, after Ray is up",
+        "≤ 2 s",
+        "footprint-100",
+        lambda result: f"{result['ready_s']:.2f} s",
+    ),
+    (
+        "memory for 10,000 agents, above Ray's own",
+        "≤ 1 GiB",
+        "footprint-10000",
+        lambda result: f"{result['above_ray_mib']:.0f} MiB in {result['actors']} actors",
+    ),
+    ("telemetry's share of a 100-agent round", "≤ 15 %", "round-100+round-100-silent", _share),
+)
