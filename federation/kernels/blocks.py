@@ -35,7 +35,7 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     The threads of a BLAS wait for each other by spinning: on cores that other processes use too, a
     product of 0.1 ms was seen to take 30 ms. Blocks on threads of our own do the same work without
     waiting, and their results do not depend on how many threads the BLAS was given. The limit is the
-    whole process's while it lasts, and changes no result of anybody else.
+    whole process's while it lasts; two that overlap on different threads may leave it in place.
     """
     return cast("AbstractContextManager[Any]", _blas().limit(limits=1, user_api="blas"))
 
