@@ -22,6 +22,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 OBJECT_STORE_BYTES = 256 * 2**20
 HEAD = "node:__internal_head__"
 """Resource that only the head node has: journal, coordinator and aggregator live and die with it."""
+
+KNOCK_S = 5.0
+"""How long a head node may take to answer."""
 
 LOCAL_ENVIRONMENT: Mapping[str, str] = {
     "RAY_AUTH_MODE": "disabled",
@@ -119,6 +123,8 @@ def join(address: str = "local", *, cpus: int | None = None) -> dict[str, Any]:
             options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "_temp_dir": folder}
             if cpus is not None:
                 options["num_cpus"] = cpus
+        elif address != "auto":
+            _knock(address)
         logging.getLogger("ray").setLevel(logging.ERROR)  # it says, among other things, which thread this is
         try:
             _in_lasting_thread(lambda: ray.init(**options))
@@ -145,6 +151,19 @@ def leave() -> None:
     ray.shutdown()
     while _folders:
         shutil.rmtree(_folders.pop(), ignore_errors=True)
+
+
+def _knock(address: str) -> None:
+    """Return if somebody listens at ``host:port``. Ray itself would try for minutes before it says that nobody does.
+
+    Raises:
+        ClusterError: when nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.removeprefix("ray://").strip("[]"), int(port)), timeout=KNOCK_S).close()
+    except (OSError, OverflowError, ValueError) as error:
+        raise ClusterError(address=address, found=f"{type(error).__name__}: {error}") from error
 
 
 def _in_lasting_thread(work: Callable[[], object]) -> None:
