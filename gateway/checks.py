@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
+
+from gateway.check import Check, fail, ok, warn
 
 SOCKET_PATH = 107
 """Bytes that the path of a Unix socket may have."""
@@ -13,43 +14,6 @@ RAY_TAIL = 64
 """Bytes of it that Ray adds below its folder: ``/session_<time>_<pid>/sockets/plasma_store``."""
 STORE_BYTES = 256 * 2**20
 """The object store that a cluster of our own is started with."""
-
-
-class State(StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: stable word.
-        state: ok; warn: works, with a drawback; fail: will not work.
-        found: what is there.
-        advice: what to do; empty when ok.
-    """
-
-    name: str
-    state: State
-    found: str
-    advice: str = ""
-
-
-def ok(name: str, found: str) -> Check:
-    return Check(name=name, state=State.OK, found=found)
-
-
-def warn(name: str, found: str, advice: str) -> Check:
-    return Check(name=name, state=State.WARN, found=found, advice=advice)
-
-
-def fail(name: str, found: str, advice: str) -> Check:
-    return Check(name=name, state=State.FAIL, found=found, advice=advice)
 
 
 def python_version(version: tuple[int, int, int]) -> Check:

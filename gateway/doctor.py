@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from gateway import checks, probes
-from gateway.checks import Check, State
+from gateway.check import Check, State
 from gateway.connection import STATE_DIR, quiet, resolved, run
 from gateway.exits import Exit
 from gateway.options import AsJson, StateDir

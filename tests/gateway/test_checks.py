@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway import checks
-from gateway.checks import Folder, Package, State, Worker
+from gateway.check import State
+from gateway.checks import Folder, Package, Worker
 
 
 def test_python() -> None:
