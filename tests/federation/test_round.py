@@ -315,7 +315,8 @@ def test_no_list_of_events_breaks_the_promises(fleet: Any, steps: list[tuple[Any
         assert set(machine.missing) | machine.accepted.keys() | machine.refused.keys() >= set(ROSTER)
         assert machine.deadline <= 2 * terms.deadline_s
     assert machine.phase in (Phase.AGGREGATING, Phase.ABORTED)  # when ticks come, it always ends
-    assert sum(isinstance(step, Aggregate | Abort) for step in told) == 1
+    ends = [type(step) for step in told if isinstance(step, Aggregate | Abort)]
+    assert ends in ([Aggregate], [Abort], [Aggregate, Abort])  # a stop may still come while it is aggregated
     again = Round(terms)
     assert repr(again.handle(*events)) == repr(told)
 
