@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.aggregation import aggregated, screened
-from federation.errors import QuorumError, RuleBoundError, SettingError
+from federation.errors import QuorumError, SettingError
 from federation.rules.base import Rule
 from federation.screening import Screen
 from federation.terms import Tuning, fault_bound
@@ -106,7 +106,9 @@ class Simulation:
                 missing=int(learned.idle.sum()),
             )
         rows = np.ascontiguousarray(learned.rows[good])
-        found = screened(rows, screen=self.screen, budget=spare(self.rule, len(rows), self.f))
+        # Who sent nothing that counts is one of the f already.
+        budget = max(self.f - int((~good).sum()), 0)
+        found = screened(rows, screen=self.screen, budget=budget)
         outcome = aggregated(
             rows,
             learned.weights[good],
@@ -142,17 +144,6 @@ class Simulation:
         norms = np.full(len(rows), np.inf)
         norms[finite] = np.linalg.norm(rows[finite].astype(np.float64), axis=1)
         return finite & (norms <= self.workload.norm_cap) & (weights <= WEIGHT_CAP)
-
-
-def spare(rule: Rule, n: int, f: int) -> int:
-    """How many of n rows a screen may reject, at most f, so that the rule still has what it needs for f liars."""
-    for rejected in range(min(f, n), 0, -1):
-        try:
-            rule.requires(n - rejected, f)
-        except RuleBoundError:
-            continue
-        return rejected
-    return 0
 
 
 def seeds_of(seed: int, number: int, agents: Sequence[str]) -> NDArray[np.uint64]:

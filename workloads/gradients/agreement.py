@@ -55,7 +55,7 @@ class AgreementClipping(Bounded):
         peak = float(np.abs(updates).max())
         start: Any = CenteredClipping()(updates, f=f).value
         if peak == 0:
-            silence = np.zeros(updates.shape[1], updates.dtype)
+            silence: Any = np.zeros(updates.shape[1], updates.dtype)
             return Aggregate(value=silence, verdicts=Verdicts.accepting(n, rule=self.name))
         rows = updates.astype(np.float64) / peak
         lengths = np.linalg.norm(rows, axis=1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,11 +111,7 @@ class DigitsBandit:
     @cached_property
     def _scans(self) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp], list[NDArray[np.intp]]]:
         """Pixels, digits, the test scans, and the training pool of each digit."""
-        try:
-            from sklearn.datasets import load_digits
-        except ImportError as error:
-            raise ExtraError(package="scikit-learn", extra="demo", purpose="DigitsBandit") from error
-        pixels, digits = load_digits(return_X_y=True)
+        pixels, digits = _digits()
         rng = np.random.default_rng([self.seed, 1])
         test, pool = [], []
         for digit in range(_CLASSES):
@@ -145,3 +144,26 @@ class DigitsBandit:
             next_states=None,
             done=np.ones(count, np.bool_),
         )
+
+
+def _digits() -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """``(1797, 64)`` pixels from 0 to 16 and ``(1797,)`` digits.
+
+    They are read from the file that scikit-learn ships, because importing its loader takes two seconds, in
+    every host and validator.
+
+    Raises:
+        ExtraError: when scikit-learn is not installed.
+    """
+    package = find_spec("sklearn")
+    if package is None or not package.submodule_search_locations:
+        raise ExtraError(package="scikit-learn", extra="demo", purpose="DigitsBandit")
+    path = Path(package.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    if not path.exists():
+        from sklearn.datasets import load_digits
+
+        pixels, digits = load_digits(return_X_y=True)
+        return np.asarray(pixels), np.asarray(digits, np.intp)
+    with gzip.open(path, "rt") as file:
+        table = np.array([line.split(",") for line in file], dtype=np.float64)
+    return table[:, :-1], table[:, -1].astype(np.intp)

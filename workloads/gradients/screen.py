@@ -69,10 +69,7 @@ class TwinScreen:
         np.minimum.at(nearest, second, apart)
         lengths = np.linalg.norm(updates.astype(np.float64), axis=1)
         near = (apart * self.ratio < usual) & (apart * self.ratio < np.minimum(lengths[first], lengths[second]))
-        marked = np.zeros(n, np.bool_)
-        # In the order of rows: a row goes when a copy of it that came before has stayed.
-        for one, other in sorted(zip(second[near].tolist(), first[near].tolist(), strict=True)):
-            marked[one] |= not marked[other]
+        marked = _groups(n, first[near], second[near]) < np.arange(n)
         scores = np.where(nearest < np.inf, usual / np.maximum(nearest, usual / _LARGEST_RATIO), 0.0)
         return Verdicts.marking(
             worst(marked, scores, f),
@@ -105,6 +102,19 @@ def _near_pairs(updates: Matrix) -> tuple[NDArray[np.intp], NDArray[np.intp], ND
         part = slice(start, start + _ALL_PAIRS)
         apart[part] = np.linalg.norm(updates[first[part]].astype(np.float64) - updates[second[part]], axis=1)
     return first, second, apart, usual
+
+
+def _groups(n: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.intp]:
+    """``(n,)``: the smallest row that each row is joined to by pairs, directly or not; itself for most."""
+    groups = np.arange(n)
+    while True:
+        lowest = np.minimum(groups[first], groups[second])
+        before = groups.copy()
+        np.minimum.at(groups, first, lowest)
+        np.minimum.at(groups, second, lowest)
+        groups = groups[groups]
+        if np.array_equal(before, groups):
+            return groups
 
 
 def _usual(apart: NDArray[np.float64]) -> float:

@@ -27,8 +27,8 @@ from workloads.gradients.source import ExperienceSource, HeldOut
 
 
 def _screen() -> Screen:
-    # Honest agents with different data spread unequally: a rate of 1e-3 rejects several of them each round.
-    return CascadeScreen(stages=(TwinScreen(), DistanceScreen(false_positive_rate=1e-6)))
+    # Honest agents with different data spread unequally, so more of them are rejected than the rate says.
+    return CascadeScreen(stages=(TwinScreen(), DistanceScreen(false_positive_rate=1e-4)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class GradientsWorkload:
     data: ExperienceSource
     hidden: int = 13
     learning: LearningSettings = field(default_factory=LearningSettings)
-    temperature: float = 3.0
+    temperature: float = 4.0
     server_step: float = 1.0
     rule: Rule = field(default_factory=AgreementClipping)
     screen: Screen = field(default_factory=_screen)
