@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,10 +90,9 @@ class DigitsBandit:
         """Zeros and ones: pixels are in [0, 1] already."""
         return np.zeros(_PIXELS, np.float32), np.ones(_PIXELS, np.float32)
 
-    def shares(self, agents: Sequence[str]) -> list[Experiences]:
-        """Each agent's log; empty for an id that is not among ``agents``."""
-        known = frozenset(self.agents)
-        return [self._share(agent, self.experiences if agent in known else 0) for agent in agents]
+    def shares(self, agents: Sequence[str]) -> Sequence[Experiences]:
+        """Each agent's log, made when it is looked at; empty for an id that is not among ``agents``."""
+        return _Shares(self, agents)
 
     def held_out(self) -> HeldOut:
         """The test scans and their digits."""
@@ -121,7 +121,8 @@ class DigitsBandit:
             pool.append(members[cut:])
         return (pixels / 16).astype(np.float32), digits.astype(np.intp), np.concatenate(test), pool
 
-    def _share(self, agent: str, count: int) -> Experiences:
+    def share(self, agent: str, count: int) -> Experiences:
+        """The first ``count`` decisions in the log of any agent."""
         scans, digits, _, pool = self._scans
         word = int.from_bytes(hashlib.sha256(agent.encode()).digest()[:8], "little")
         rng = np.random.default_rng([self.seed, 2, word])
@@ -144,6 +145,30 @@ class DigitsBandit:
             next_states=None,
             done=np.ones(count, np.bool_),
         )
+
+
+class _Shares(Sequence[Experiences]):
+    """Shares that are made one at a time: those of 10,000 agents at once would take 640 MB."""
+
+    def __init__(self, bandit: DigitsBandit, agents: Sequence[str]) -> None:
+        self._bandit = bandit
+        self._agents = tuple(agents)
+        self._known = frozenset(bandit.agents)
+
+    def __len__(self) -> int:
+        return len(self._agents)
+
+    @overload
+    def __getitem__(self, place: int) -> Experiences: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Experiences]: ...
+
+    def __getitem__(self, place: int | slice) -> Experiences | Sequence[Experiences]:
+        if isinstance(place, slice):
+            return _Shares(self._bandit, self._agents[place])
+        agent = self._agents[place]
+        return self._bandit.share(agent, self._bandit.experiences if agent in self._known else 0)
 
 
 def _digits() -> tuple[NDArray[np.float64], NDArray[np.intp]]:

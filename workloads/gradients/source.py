@@ -61,8 +61,11 @@ class ExperienceSource(Protocol):
         """``(features,)`` shift and scale: the policy sees (state - shift) / scale."""
         ...
 
-    def shares(self, agents: Sequence[str]) -> list[Experiences]:
-        """The experiences to learn from, of each of these agents, oldest first; empty for an unknown one."""
+    def shares(self, agents: Sequence[str]) -> Sequence[Experiences]:
+        """The experiences to learn from, of each of these agents, oldest first; empty for an unknown one.
+
+        They are gone through once, in order, and may be made one at a time.
+        """
         ...
 
     def held_out(self) -> HeldOut:
