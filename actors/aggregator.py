@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ from actors.journal import Journal
 from actors.mape import Action, Knowledge, Loop, Symptom
 from actors.messages import Aggregation, Receipt
 from federation.aggregation import Outcome, Screened, aggregated, screened
-from federation.errors import NoOpenRoundError, RoundAbortedError
+from federation.errors import NoOpenRoundError, RoundAbortedError, SwarmError
 from federation.gate import GateReport, Refusal
 from federation.rules import Median
 from federation.rules.base import Rule
@@ -145,8 +145,19 @@ class Aggregator:
         return receipts
 
     async def submit(self, found: object, traceparent: str = "") -> Receipt:
-        """Judge one batch, or several; what was accepted is in the journal when this returns."""
-        return await self._in_thread(self._submit, found, traceparent)
+        """Judge one batch, or several; what was accepted is in the journal when this returns.
+
+        The receipt of the last answer brings the aggregate with it, which nobody has to ask for then.
+        """
+        receipt = await self._in_thread(self._submit, found, traceparent)
+        state = self._intake.open
+        if state is None or not receipt.accepted or not state.answered or state.valid < state.terms.quorum:
+            return receipt
+        agents, f = state.counted, state.terms.fault_bound
+        try:
+            return replace(receipt, ready=(agents, f, await self.aggregate(agents, f, traceparent)))
+        except SwarmError:
+            return receipt  # it comes again, as an error, when the aggregate is asked for
 
     async def commit(self, found: object) -> tuple[str, ...]:
         """Take in signed commitments. Returns the agents that are bound now."""

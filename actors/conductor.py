@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.cast import INLINE, Cast, Handle, Score, spread_release
-from actors.faults import LOST
+from actors.faults import LOST, LOST_ARGUMENT
 from actors.host import MissingBaseError
 from actors.messages import Aggregation, Measurement, Receipt
 from federation.errors import NoOpenRoundError, RoundAbortedError, SwarmError
@@ -68,7 +68,6 @@ class Conductor:
         make_release: signs and journals a release of a value; returns it with its artefact.
         previous: agent -> digest of its last counted payload, for the gate.
         traceparent: of the round's span.
-        phase: opens a span for a phase of the round.
     """
 
     def __init__(
@@ -102,6 +101,7 @@ class Conductor:
         self._value: NDArray[np.float32] | None = None
         self._asked_at = 0.0
         self._revealed = False
+        self._foretold: tuple[tuple[str, ...], int, Aggregation] | None = None
 
     async def run(self) -> Score:
         """The score of the finished or aborted round. Never raises for what happens to other actors."""
@@ -190,20 +190,35 @@ class Conductor:
     async def _ask_updates(self, host: str) -> None:
         handle = self._cast.find(host)
         try:
-            done, batches = handle.learn.options(num_returns=2).remote(self._terms, self._trace)
-            await done
+            receipt = await self._learned_by(handle)
         except MissingBaseError:
             await self._catch_up(handle)
-            done, batches = handle.learn.options(num_returns=2).remote(self._terms, self._trace)
-            await done
-        self.score.times.learn = max(self.score.times.learn, self.age - self._asked_at)
-        await self._ready.wait()
-        receipt: Receipt = await self._with_aggregator(
-            lambda aggregator: aggregator.submit.remote(batches, self._trace)
-        )
+            receipt = await self._learned_by(handle)
+        if receipt.ready is not None:
+            self._foretold = receipt.ready
         for code, count in receipt.counts.items():
             self.score.refusals[code] = self.score.refusals.get(code, 0) + count
         self._put(self._arrived(receipt))
+
+    async def _learned_by(self, handle: Handle) -> Receipt:
+        """The aggregator's receipt for what a host learned.
+
+        The aggregator is asked at once, with a result that is not there yet: Ray hands it over when it is, and
+        nobody has to wake up in between.
+        """
+        done, batches = handle.learn.options(num_returns=2).remote(self._terms, self._trace)
+        await self._ready.wait()
+        asked = asyncio.ensure_future(
+            self._with_aggregator(lambda aggregator: aggregator.submit.remote(batches, self._trace))
+        )
+        try:
+            await done
+            self.score.times.learn = max(self.score.times.learn, self.age - self._asked_at)
+            return await asked
+        finally:
+            if not asked.done():
+                asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
 
     async def _ask_commitments(self, host: str) -> None:
         handle = self._cast.find(host)
@@ -247,6 +262,8 @@ class Conductor:
                     for receipt in opened:
                         self._put(self._arrived(receipt))
                 return await call(aggregator)
+            except LOST_ARGUMENT:
+                raise  # the host's, not the aggregator's: it is asked to learn again
             except (*LOST, NoOpenRoundError) as error:
                 if self.round.over or self.age > 2 * self._terms.deadline_s:
                     raise RoundAbortedError(
@@ -268,9 +285,11 @@ class Conductor:
 
     async def _aggregate(self, instruction: Aggregate) -> None:
         started = self.age
-        found: Aggregation = await self._with_aggregator(
-            lambda aggregator: aggregator.aggregate.remote(instruction.agents, instruction.fault_bound, self._trace)
-        )
+        agents, f = instruction.agents, instruction.fault_bound
+        if self._foretold is not None and self._foretold[:2] == (agents, f):
+            found = self._foretold[2]
+        else:
+            found = await self._with_aggregator(lambda aggregator: aggregator.aggregate.remote(agents, f, self._trace))
         self.score.aggregation = found
         self._value = self._fold(self._base[2], found.value)
         self.score.times.aggregate = self.age - started

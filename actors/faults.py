@@ -12,3 +12,6 @@ LOST = (
     exceptions.RaySystemError,
 )
 """Raised by a call whose actor died, is restarting, or whose result went down with its node."""
+
+LOST_ARGUMENT = exceptions.ObjectLostError
+"""One of `LOST` that is not the called actor's: what it was to be given is gone, and has to be made again."""

@@ -110,6 +110,18 @@ class OpenRound:
             for agent in report.accepted
         )
 
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The agents whose updates count so far, sorted."""
+        held = {agent for report in self.reports for agent in report.accepted}
+        return tuple(sorted(held - self.refused.keys() - self.observed))
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is nothing more to wait for: every agent's update counts, or never will."""
+        seen = {agent for report in self.reports for agent in report.accepted}
+        return len((seen | self.refused.keys()) & set(self.terms.roster)) == len(self.terms.roster)
+
 
 class Intake:
     """The open round, the one before it, and late updates that may still count.

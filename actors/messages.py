@@ -11,41 +11,6 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """What became of the batches of one host; small, because the coordinator waits for it.
-
-    Attributes:
-        host: who carried them.
-        accepted: agents whose updates count.
-        refused: agent -> code, of agents that will not count in this round whatever they send.
-        withdrawn: agents accepted earlier whose update is void now.
-        late: agents that came after the round was closed.
-        counts: code -> how many, of everything the gate refused.
-    """
-
-    host: str
-    accepted: tuple[str, ...] = ()
-    refused: Mapping[str, str] = field(default_factory=dict[str, str])
-    withdrawn: tuple[str, ...] = ()
-    late: tuple[str, ...] = ()
-    counts: Mapping[str, int] = field(default_factory=dict[str, int])
-
-    def joined(self, other: Receipt) -> Receipt:
-        """One receipt for both."""
-        counts = dict(self.counts)
-        for code, count in other.counts.items():
-            counts[code] = counts.get(code, 0) + count
-        return Receipt(
-            host=self.host or other.host,
-            accepted=self.accepted + other.accepted,
-            refused={**self.refused, **other.refused},
-            withdrawn=self.withdrawn + other.withdrawn,
-            late=self.late + other.late,
-            counts=counts,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Aggregation:
     """What a round amounts to.
 
@@ -92,6 +57,44 @@ class Aggregation:
     gate_s: float
     screen_s: float
     aggregate_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What became of the batches of one host; small, because the coordinator waits for it.
+
+    Attributes:
+        host: who carried them.
+        accepted: agents whose updates count.
+        refused: agent -> code, of agents that will not count in this round whatever they send.
+        withdrawn: agents accepted earlier whose update is void now.
+        late: agents that came after the round was closed.
+        counts: code -> how many, of everything the gate refused.
+        ready: (agents, fault bound, what they amount to), when this was the last answer of the round. It saves
+            asking for it.
+    """
+
+    host: str
+    accepted: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict[str, str])
+    withdrawn: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    ready: tuple[tuple[str, ...], int, Aggregation] | None = None
+
+    def joined(self, other: Receipt) -> Receipt:
+        """One receipt for both."""
+        counts = dict(self.counts)
+        for code, count in other.counts.items():
+            counts[code] = counts.get(code, 0) + count
+        return Receipt(
+            host=self.host or other.host,
+            accepted=self.accepted + other.accepted,
+            refused={**self.refused, **other.refused},
+            withdrawn=self.withdrawn + other.withdrawn,
+            late=self.late + other.late,
+            counts=counts,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
