@@ -1,12 +1,14 @@
 """Accuracy of each rule under each attack, on digits, by pure rounds in one process.
 
     python -m benchmarks.arena [--agents 100 --byzantine 33 --alpha 0.5 --rounds 100 --seed 0]
-                               [--rules default,median --attacks alie,ipm] [--out FILE.json] [--json]
+                               [--runs 3] [--rules default,median --attacks alie,ipm] [--out FILE.json] [--json]
 
 Each cell is the held-out accuracy in percent after so many rounds, and what was lost against the same rule
-without liars. A cell fails when more than 3 points are lost. The first column is the workload's default,
-rule and screen; the others are rules by themselves, without a screen. Liars know all honest updates. The
-gate's checks of content (finite, norm, weight) are on for all; signatures and networks are left out.
+without liars, both as means over runs with seeds of their own (data, liars, start): one run is judged on
+about 360 scans, which leaves a standard error of a point. A cell fails when more than 3 points are lost.
+The first column is the workload's default, rule and screen; the others are rules by themselves, without a
+screen. Liars know all honest updates. The gate's checks of content (finite, norm, weight) are on for all;
+signatures and networks are left out.
 """
 
 from __future__ import annotations
@@ -65,23 +67,25 @@ RULES: tuple[tuple[str, Rule | None], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One run.
+    """One run, or several as their mean.
 
     Attributes:
         attack, rule: of the run.
         accuracy: held-out, in percent, after the last round; None when a round was refused.
-        converged_at: the first round that counted as converged; None for none.
-        accuracy_then: in percent.
+        accuracies: of each run.
+        converged_at: of each run, the first round that counted as converged; None for none.
+        accuracy_then: in percent, the mean over the runs that converged.
         kl: of the last round.
         precision, recall: of who was flagged, over all rounds; None where undefined.
         false_positive_rate: share of honest updates that were flagged.
-        refused: the error that ended the run early, "" for none.
+        refused: the error that ended a run early, "" for none.
     """
 
     attack: str
     rule: str
     accuracy: float | None
-    converged_at: int | None
+    accuracies: tuple[float, ...]
+    converged_at: tuple[int | None, ...]
     accuracy_then: float | None
     kl: float | None
     precision: float | None
@@ -121,7 +125,8 @@ def run(
             attack=names[0],
             rule=names[1],
             accuracy=None,
-            converged_at=None,
+            accuracies=(),
+            converged_at=(),
             accuracy_then=None,
             kl=None,
             precision=None,
@@ -129,17 +134,43 @@ def run(
             false_positive_rate=None,
             refused=refused,
         )
+    accuracy = 100 * workload.evaluate(simulation.value)["accuracy"]
     told = detection(np.concatenate(flags), np.tile(simulation.liars, len(flags)))
     return Cell(
         attack=names[0],
         rule=names[1],
-        accuracy=100 * workload.evaluate(simulation.value)["accuracy"],
-        converged_at=converged,
+        accuracy=accuracy,
+        accuracies=(accuracy,),
+        converged_at=(converged,),
         accuracy_then=then,
         kl=_number(kl),
         precision=_number(told.precision),
         recall=_number(told.recall),
         false_positive_rate=_number(told.false_positive_rate),
+    )
+
+
+def mean_of(cells: Sequence[Cell]) -> Cell:
+    """Runs of one attack and rule as one cell; refused as soon as one of them was."""
+    refused = next((cell for cell in cells if cell.refused), None)
+    if refused is not None:
+        return refused
+
+    def mean(name: str) -> float | None:
+        known = [value for value in (getattr(cell, name) for cell in cells) if value is not None]
+        return float(np.mean(known)) if known else None
+
+    return Cell(
+        attack=cells[0].attack,
+        rule=cells[0].rule,
+        accuracy=mean("accuracy"),
+        accuracies=tuple(value for cell in cells for value in cell.accuracies),
+        converged_at=tuple(value for cell in cells for value in cell.converged_at),
+        accuracy_then=mean("accuracy_then"),
+        kl=mean("kl"),
+        precision=mean("precision"),
+        recall=mean("recall"),
+        false_positive_rate=mean("false_positive_rate"),
     )
 
 
@@ -166,9 +197,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the table. Exits with 1 when a cell of the default column fails under a catalogue attack."""
     options = _options().parse_args(arguments)
     agents = tuple(f"agent-{number:05d}" for number in range(options.agents))
-    chosen = np.random.default_rng([options.seed, 17]).permutation(options.agents)[: options.byzantine]
-    liars = frozenset(agents[number] for number in chosen)
-    workload = GradientsWorkload(data=DigitsBandit(agents=agents, alpha=options.alpha, seed=options.seed))
+    seeds = range(options.seed, options.seed + options.runs)
+    workloads = {
+        seed: GradientsWorkload(data=DigitsBandit(agents=agents, alpha=options.alpha, seed=seed)) for seed in seeds
+    }
     attacks = _attacks(options.attacks)
     rules = _rules(options.rules)
     started = time.perf_counter()
@@ -176,16 +208,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for rule_name, rule in rules:
         for attack_name, attack in attacks:
             cells.append(
-                run(
-                    workload,
-                    agents,
-                    liars,
-                    names=(attack_name, rule_name),
-                    attack=attack,
-                    rule=rule,
-                    screen=None if rule is None else CascadeScreen(stages=()),
-                    rounds=options.rounds,
-                    seed=options.seed,
+                mean_of(
+                    [
+                        run(
+                            workloads[seed],
+                            agents,
+                            _liars(agents, options.byzantine, seed),
+                            names=(attack_name, rule_name),
+                            attack=attack,
+                            rule=rule,
+                            screen=None if rule is None else CascadeScreen(stages=()),
+                            rounds=options.rounds,
+                            seed=seed,
+                        )
+                        for seed in seeds
+                    ]
                 )
             )
             if not options.json:
@@ -200,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "alpha": options.alpha,
             "rounds": options.rounds,
             "seed": options.seed,
+            "runs": options.runs,
         },
         "machine": {"python": platform.python_version(), "numpy": np.__version__, "processor": platform.machine()},
         "seconds": time.perf_counter() - started,
@@ -214,6 +252,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(text if options.json else table(cells))
     names = {kind.name for kind in ALL_ATTACKS}
     return int(any(cell.rule == "default" and cell.attack in names and _failed(cell, cells) for cell in cells))
+
+
+def _liars(agents: Sequence[str], count: int, seed: int) -> frozenset[str]:
+    chosen = np.random.default_rng([seed, 17]).permutation(len(agents))[:count]
+    return frozenset(agents[int(number)] for number in chosen)
 
 
 def _failed(cell: Cell, cells: Sequence[Cell]) -> bool:
@@ -261,6 +304,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--alpha", type=float, default=0.5)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--runs", type=int, default=3, help="runs per cell, with seeds from --seed on")
     parser.add_argument("--rules", default="", help="comma-separated; all when empty")
     parser.add_argument("--attacks", default="", help="comma-separated; all when empty")
     parser.add_argument("--out", type=Path, default=None)

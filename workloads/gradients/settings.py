@@ -22,7 +22,7 @@ class LearningSettings:
         discount: of the next state's value, where experiences have next states.
     """
 
-    learning_rate: float = 2.5
+    learning_rate: float = 2.0
     momentum: float = 0.9
     epochs: int = 10
     batch: int = 32
