@@ -1,14 +1,15 @@
 """Accuracy of each rule under each attack, on digits, by pure rounds in one process.
 
     python -m benchmarks.arena [--agents 100 --byzantine 33 --alpha 0.5 --rounds 100 --seed 0]
-                               [--runs 3] [--rules default,median --attacks alie,ipm] [--out FILE.json] [--json]
+                               [--runs 3] [--rules default,median --attacks alie,ipm] [--out FILE.json] [--json] [--readme]
 
 Each cell is the held-out accuracy in percent after so many rounds, and what was lost against the same rule
 without liars, both as means over runs with seeds of their own (data, liars, start): one run is judged on
 about 360 scans, which leaves a standard error of a point. A cell fails when more than 3 points are lost.
 The first column is the workload's default, rule and screen; the others are rules by themselves, without a
 screen. Liars know all honest updates. The gate's checks of content (finite, norm, weight) are on for all;
-signatures and networks are left out.
+signatures and networks are left out. ``--readme`` also writes the result to benchmarks/results/arena.json and the
+table into the README.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ from workloads.simulation import Simulation
 
 ALLOWED_LOSS = 3.0
 CLEAN = "clean"
+ROOT = Path(__file__).parent.parent
+START, END = "<!-- arena: written by `make arena` -->", "<!-- end of arena -->"
 # Beyond the catalogue's defaults: liars who know that copies are looked for, and stronger reversals.
 ADAPTIVE: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("alie, noise 1", {"name": "alie", "noise": 1.0}),
@@ -186,6 +189,19 @@ def table(cells: Sequence[Cell]) -> str:
     return "\n".join(lines)
 
 
+def replaced(readme: str, text: str) -> str:
+    """The README with the table between its two marks.
+
+    Raises:
+        SettingError: when it has no such marks.
+    """
+    before, start, rest = readme.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise SettingError(name="README.md", found="no place for the table", needed=f"a text with {START} and {END}")
+    return f"{before}{START}\n{text}\n{END}{after}"
+
+
 def lost(cell: Cell, clean: Cell | None) -> float | None:
     """Points of accuracy that a cell lost against its clean run; None where either has none."""
     if clean is None or cell.accuracy is None or clean.accuracy is None:
@@ -246,9 +262,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "cells": [asdict(cell) for cell in cells],
     }
     text = json.dumps(result, indent=2)
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text + "\n", encoding="utf-8")
+    for out in (options.out, ROOT / "benchmarks" / "results" / "arena.json" if options.readme else None):
+        if out is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(text + "\n", encoding="utf-8")
+    if options.readme:
+        readme = ROOT / "README.md"
+        readme.write_text(replaced(readme.read_text(encoding="utf-8"), table(cells)), encoding="utf-8")
     print(text if options.json else table(cells))
     names = {kind.name for kind in ALL_ATTACKS}
     return int(any(cell.rule == "default" and cell.attack in names and _failed(cell, cells) for cell in cells))
@@ -309,6 +329,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--attacks", default="", help="comma-separated; all when empty")
     parser.add_argument("--out", type=Path, default=None)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--readme", action="store_true", help="write the table into the README")
     return parser
 
 

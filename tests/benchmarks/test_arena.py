@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.arena import Cell, main, table
+from benchmarks.arena import END, START, Cell, main, replaced, table
 from federation.errors import SettingError
 
 
@@ -61,3 +61,11 @@ def test_one_command_runs_the_table(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert one["accuracy"] == pytest.approx(sum(one["accuracies"]) / 2)
     with pytest.raises(SettingError, match="median"):
         main([*size, "--rules", "medium"])
+
+
+def test_the_readme_keeps_everything_around_the_table() -> None:
+    once = replaced(f"before {START}\nold\n{END} after", "| new |")
+    assert once == f"before {START}\n| new |\n{END} after"
+    assert replaced(once, "| new |") == once
+    with pytest.raises(SettingError):
+        replaced("no marks", "| new |")
