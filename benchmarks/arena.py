@@ -1,7 +1,8 @@
 """Accuracy of each rule under each attack, on digits, by pure rounds in one process.
 
     python -m benchmarks.arena [--agents 100 --byzantine 33 --alpha 0.5 --rounds 100 --seed 0]
-                               [--runs 3] [--rules default,median --attacks alie,ipm] [--out FILE.json] [--json] [--readme]
+                               [--runs 3] [--rules default,median --attacks alie,ipm] [--out FILE.json]
+                               [--json] [--readme]
 
 Each cell is the held-out accuracy in percent after so many rounds, and what was lost against the same rule
 without liars, both as means over runs with seeds of their own (data, liars, start): one run is judged on
