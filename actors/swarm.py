@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from actors import cluster
+from actors.agent import Reading
 from actors.config import COORDINATOR, NAMESPACE, SwarmConfig
 from federation.errors import SwarmError
 
@@ -133,6 +134,13 @@ class Swarm:
     async def observe(self, agent: str, experiences: Sequence[object]) -> int:
         """Add what an agent lived through to its memory. Returns how many experiences it now holds."""
         return await self._at_home(agent, "observe", list(experiences))
+
+    async def manage(self, agent: str, reading: Reading) -> dict[str, Any]:
+        """One turn of an agent's MAPE-K loop over the system that it manages.
+
+        The released policy chooses the adaptation; ``SwarmConfig(systems=...)`` carries it out.
+        """
+        return await self._at_home(agent, "manage", agent, reading)
 
     async def drain(self) -> dict[str, bool]:
         """Have every actor send what telemetry is still waiting."""

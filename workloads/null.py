@@ -43,7 +43,7 @@ class NullLearner:
         windows = np.lib.stride_tricks.sliding_window_view(twice, d)
         steps = scales * np.float32(tuning.learning_rate_scale / round_number)
         return Learned(
-            rows=windows[turns] * steps[:, None],
+            rows=np.multiply(windows[turns], steps[:, None], dtype=np.float32),
             weights=np.ones(k),
             losses=np.zeros(k),
             idle=np.zeros(k, np.bool_),

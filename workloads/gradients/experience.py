@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,16 +73,14 @@ class Experiences:
         return len(self.actions)
 
     @classmethod
-    def of(cls, records: Iterable[Experience], *, features: int, actions: int) -> Experiences:
+    def of(cls, records: Iterable[object], *, features: int, actions: int) -> Experiences:
         """The columns of records, checked against the number of features and actions.
 
         Raises:
             ExperienceError: for a record that does not fit; nothing is repaired.
         """
-        found = list(records)
+        found = [experience(record) for record in records]
         for record in found:
-            if not isinstance(record, Experience):
-                raise ExperienceError(found=f"a {type(record).__name__}", needed="an Experience")
             if not 0 <= record.action < actions:
                 raise ExperienceError(found=f"action {record.action}", needed=f"0 to {actions - 1}")
         done = np.array([record.done for record in found], np.bool_)
@@ -107,6 +105,28 @@ class Experiences:
             next_states=None if self.next_states is None else self.next_states[rows].copy(),
             done=self.done[rows].copy(),
         )
+
+
+def experience(record: object) -> Experience:
+    """The experience that a record stands for: one already, a mapping with its fields, or an object with them.
+
+    Raises:
+        ExperienceError: when fields are missing, or a mapping has others.
+    """
+    if isinstance(record, Experience):
+        return record
+    names = [field.name for field in fields(Experience)]
+    if isinstance(record, Mapping):
+        given = cast("Mapping[str, Any]", record)
+    else:
+        given = {name: getattr(record, name) for name in names if hasattr(record, name)}
+    missing, strange = {"state", "action", "reward"} - given.keys(), given.keys() - set(names)
+    if missing or strange:
+        raise ExperienceError(
+            found=f"a {type(record).__name__} without {sorted(missing)}" if missing else f"fields {sorted(strange)}",
+            needed=f"an Experience, or a mapping with {', '.join(names)}",
+        )
+    return Experience(**given)
 
 
 def _present(state: Sequence[float] | None) -> Sequence[float]:

@@ -11,7 +11,7 @@ from federation.errors import ExperienceError
 from federation.heterogeneity import heterogeneity
 from federation.terms import Tuning
 from federation.workload import Learned, Row
-from workloads.gradients.experience import Experience, Experiences
+from workloads.gradients.experience import Experiences
 from workloads.gradients.policy import Policy
 from workloads.gradients.replay import ReplayBuffers
 from workloads.gradients.settings import LearningSettings
@@ -87,7 +87,9 @@ class GradientsLearner:
         )
 
     def observe(self, agent: str, experiences: Sequence[object]) -> int:
-        """Add `Experience` records or one `Experiences` to an agent's memory; returns how many it now holds.
+        """Add `Experience` records, mappings with their fields, or one `Experiences` to an agent's memory.
+
+        Returns how many it now holds.
 
         Raises:
             ExperienceError: for an unknown agent or anything that does not fit; then nothing is added.
@@ -105,8 +107,7 @@ class GradientsLearner:
                     needed=f"{self._policy.features} features and actions below {self._policy.actions}",
                 )
         else:
-            records: list[Experience] = list(experiences)  # type: ignore[arg-type]
-            columns = Experiences.of(records, features=self._policy.features, actions=self._policy.actions)
+            columns = Experiences.of(experiences, features=self._policy.features, actions=self._policy.actions)
         row = self._row[agent]
         if row in self._flipped:
             columns = self._mirrored(columns)

@@ -19,6 +19,7 @@ from federation.workload import Row
 from workloads.gradients.agreement import AgreementClipping
 from workloads.gradients.artefact import packed, unpacked
 from workloads.gradients.evaluation import agreement_figures, right_figures
+from workloads.gradients.experience import Experiences
 from workloads.gradients.learner import GradientsLearner
 from workloads.gradients.policy import Policy
 from workloads.gradients.screen import CascadeScreen, TwinScreen
@@ -140,6 +141,26 @@ class GradientsWorkload:
                 needed=f"finite states of shape (m, {self.policy.features})",
             )
         return self.policy.act(value, self._scaled(found))
+
+    @property
+    def actions(self) -> int:
+        """How many actions there are."""
+        return self.data.actions
+
+    def state_bounds(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """``(features,)``: two scales below and above the middle of each feature, as the data source scales it."""
+        shift, scale = self._scaling
+        return shift - 2 * np.abs(scale), shift + 2 * np.abs(scale)
+
+    def tasks(self, experiences: Sequence[object]) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.bool_]]:
+        """States, actions, and whether each went well: a reward in the upper half of the range.
+
+        Raises:
+            ExperienceError: for anything that is no experience of this data's shape.
+        """
+        columns = Experiences.of(experiences, features=self.data.features, actions=self.data.actions)
+        low, high = self.data.rewards
+        return columns.states, columns.actions.astype(np.intp), columns.rewards >= (low + high) / 2
 
     def pack(self, value: Row) -> bytes:
         """A safetensors file with the tensors w1, b1, w2 and b2, and the policy's shape as metadata."""
