@@ -35,6 +35,8 @@ def analyze(knowledge: Knowledge[ConvergenceTracker], tracker: ConvergenceTracke
         return [Symptom(name="oscillation", severity=0.6, detail=detail)]
     if status == "stalled":
         return [Symptom(name="stall", severity=0.5, detail=detail)]
+    if status == "training" and (tracker.remaining_rounds or 0) > SLOW:
+        return [Symptom(name="slow", severity=0.3, detail=f"{detail}, about {tracker.remaining_rounds} to go")]
     if status == "converged":
         return [Symptom(name="convergence", severity=0.1, detail=detail)]
     return []
@@ -47,12 +49,17 @@ def plan(knowledge: Knowledge[ConvergenceTracker], symptoms: Sequence[Symptom]) 
         "oscillation": Action(
             name="decay_learning_rate", symptom="oscillation", parameters={"learning_rate_scale": 0.5}
         ),
-        "stall": Action(name="more_epochs", symptom="stall", parameters={"epochs_scale": 1.5}),
+        # A divergence that no longer falls is the noise of steps that are too long, not too few of them.
+        "stall": Action(name="decay_learning_rate", symptom="stall", parameters={"learning_rate_scale": 0.7}),
+        "slow": Action(name="more_epochs", symptom="slow", parameters={"epochs_scale": 1.5}),
         "convergence": Action(name="converged", symptom="convergence"),
     }
     rested = knowledge.facts.get("rested", math.inf) >= REST
     return [answers[symptom.name] for symptom in symptoms if symptom.name == "convergence" or rested]
 
+
+SLOW = 200
+"""Rounds to go above which learning is called slow."""
 
 REST = 10
 """Rounds that a change of tuning is given to take effect."""

@@ -390,7 +390,8 @@ ALTERNATING = [0.1, 1.0] * 15
 @pytest.mark.parametrize(
     ("script", "rounds", "tuning"),
     [
-        ([0.5 + 0.01 * (3 * number % 7) for number in range(25)], 20, {"epochs_scale": 1.5}),
+        ([0.5 + 0.01 * (3 * number % 7) for number in range(25)], 20, {"learning_rate_scale": 0.7}),
+        ([0.5 * 0.99**number for number in range(26)], 20, {"epochs_scale": 1.5}),
         (ALTERNATING, 24, {"learning_rate_scale": 0.5}),
     ],
 )
@@ -406,7 +407,7 @@ async def test_what_validators_ask_for_is_done_once_and_then_given_time(
         after = play.actor(COORDINATOR)._ledger.tuning
         if after != before:
             changed.append(number)
-            assert {name: getattr(after, name) / getattr(before, name) for name in tuning} == tuning
+            assert {name: getattr(after, name) / getattr(before, name) for name in tuning} == pytest.approx(tuning)
         if restarted:
             play.kill(validator_name(0))
             play.kill(COORDINATOR)

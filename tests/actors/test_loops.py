@@ -73,7 +73,8 @@ def test_the_aggregator_sees_stragglers_and_liars(changes: dict[str, Any], found
     [
         ([0.5] * 5, None),
         ([0.5, math.inf], "rollback"),
-        ([0.5 + 0.01 * (3 * number % 7) for number in range(20)], "more_epochs"),
+        ([0.5 + 0.01 * (3 * number % 7) for number in range(20)], "decay_learning_rate"),
+        ([0.5 * 0.99**number for number in range(20)], "more_epochs"),
         ([0.1, 1.0] * 10, "decay_learning_rate"),
         ([0.001] * 12, "converged"),
     ],
