@@ -145,7 +145,6 @@ class Gate:
         codec: that payloads come in; its name is in the terms.
         keys: agent id -> 32-byte Ed25519 public key, of everybody enrolled.
         previous: agent id -> digest of its last counted payload.
-        threads: for verifying signatures.
     """
 
     def __init__(
@@ -155,7 +154,6 @@ class Gate:
         codec: Codec,
         keys: Mapping[str, bytes],
         previous: Mapping[str, bytes] | None = None,
-        threads: int = 2,
     ) -> None:
         self.terms = terms
         self.counts: Counter[Refusal] = Counter()
@@ -165,7 +163,6 @@ class Gate:
         self._roster = frozenset(terms.roster)
         self._quarantined = frozenset(terms.quarantined)
         self._previous = previous or {}
-        self._threads = threads
         self._seen: dict[str, _Seen] = {}
         self._commitments: dict[str, bytes] = {}
         self._sealed = False
@@ -189,7 +186,6 @@ class Gate:
                 [self._keys[batch.agents[row]] for row in known],
                 messages,
                 [batch.signatures[row].tobytes() for row in known],
-                threads=self._threads,
             )
             for row, good in zip(known, genuine, strict=True):
                 agent, sealed = batch.agents[row], batch.commitments[row].tobytes()
@@ -304,7 +300,6 @@ class Gate:
             [self._keys[agent] for agent in agents],
             batch.statement.messages(agents, batch.digests[candidates]),
             [batch.signatures[row].tobytes() for row in candidates],
-            threads=self._threads,
         )
         for row, good in zip(candidates, genuine, strict=True):
             if not good:
