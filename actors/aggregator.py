@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from actors.config import SwarmConfig
 from actors.intake import OBSERVED, Gathered, Intake, OpenRound
 from actors.journal import Journal
-from actors.mape import Action, Knowledge, Loop, Symptom
+from actors.mape import Action, Loop
 from actors.messages import Aggregation, Receipt
+from actors.standing import Standing, analyze, plan
 from federation.aggregation import Outcome, Screened, aggregated, screened
 from federation.errors import NoOpenRoundError, RoundAbortedError, SwarmError
 from federation.gate import GateReport, Refusal
@@ -38,73 +39,6 @@ from federation.verdict import Decision, Verdicts
 from telemetry import Telemetry, semconv
 
 T = TypeVar("T")
-
-MASS_ANOMALY = 0.30
-"""Share of the updates that may stand out before the loop acts (specification of pattern weights, 11)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What the loop observes: the round so far, or its updates just screened.
-
-    Attributes:
-        n, quorum, valid: of the round.
-        age: share of the deadline that has passed, 0 to 1.
-        standing_out: updates above the screen's threshold; 0 before screening.
-        screened: how many were screened; 0 before.
-        fault_bound: f.
-    """
-
-    n: int
-    quorum: int
-    valid: int
-    age: float
-    standing_out: int = 0
-    screened: int = 0
-    fault_bound: int = 0
-
-
-def analyze(knowledge: Knowledge[Standing], now: Standing) -> list[Symptom]:
-    """Symptoms of a round from how far it has come."""
-    del knowledge
-    found: list[Symptom] = []
-    if not now.screened and now.valid < now.quorum and now.age >= 0.8:
-        missing = now.quorum - now.valid
-        found.append(
-            Symptom(
-                name="stragglers",
-                severity=min(1.0, missing / max(now.quorum, 1)),
-                detail=f"{now.valid} of {now.quorum} updates are there at {now.age:.0%} of the deadline",
-            )
-        )
-    if now.screened and now.fault_bound and now.standing_out > now.fault_bound:
-        found.append(
-            Symptom(
-                name="bound_exceeded",
-                severity=1.0,
-                detail=f"{now.standing_out} of {now.screened} updates stand out; the bound is {now.fault_bound}",
-            )
-        )
-    elif now.screened and now.standing_out > MASS_ANOMALY * now.screened:
-        found.append(
-            Symptom(
-                name="mass_anomaly",
-                severity=now.standing_out / now.screened,
-                detail=f"{now.standing_out} of {now.screened} updates stand out",
-            )
-        )
-    return found
-
-
-def plan(knowledge: Knowledge[Standing], symptoms: Sequence[Symptom]) -> list[Action]:
-    """Actions against symptoms. Extends a window at most once a round (the round's machine bounds it too)."""
-    del knowledge
-    answers = {
-        "stragglers": Action(name="extend_window", symptom="stragglers", parameters={"share": 0.5}),
-        "bound_exceeded": Action(name="stricter_rule", symptom="bound_exceeded"),
-        "mass_anomaly": Action(name="watch", symptom="mass_anomaly"),
-    }
-    return [answers[symptom.name] for symptom in symptoms]
 
 
 class Aggregator:

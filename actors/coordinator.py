@@ -7,8 +7,6 @@ that was open, and goes on; what was accepted is asked from the aggregator, not 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -19,40 +17,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors import health, record
-from actors.cast import Cast, Handle, Score, spread_release
+from actors import record
+from actors.cast import Handle, Score
 from actors.conductor import Conductor
-from actors.config import AGGREGATOR, SwarmConfig, host_name, validator_name
-from actors.faults import LOST
-from actors.health import Health
+from actors.config import SwarmConfig
 from actors.journal import Journal
-from actors.ledger import Ledger
-from actors.mape import Action, Loop
-from actors.releases import Published, Releases
+from actors.learning import Learning
+from actors.ledger import Ledger, wanted_by_most
+from actors.members import ANSWER_S, Members
+from actors.reflection import Reflection
+from actors.releases import Releases
 from actors.telling import Telling
 from federation.convergence import disagreement
-from federation.errors import RoundAbortedError, SettingError, SwarmError
-from federation.heterogeneity import heterogeneity, local_epochs
+from federation.errors import RoundAbortedError, SettingError
+from federation.heterogeneity import local_epochs
 from federation.identity import Secret, SigningKey
 from federation.release import Release
-from federation.terms import Terms, fault_bound
+from federation.terms import Terms
 from telemetry import Telemetry, semconv
-
-ANSWER_S = 2.0
-"""How long `status` waits for an actor before it reports it as silent."""
-
-
-class ChangedKeyError(SwarmError):
-    """An agent that comes back with another key than it was enrolled with."""
-
-    code = "coordinator.changed_key"
-
-    def __init__(self, *, agents: tuple[str, ...]) -> None:
-        super().__init__(
-            f"{len(agents)} agents come with other keys than they enrolled with: {', '.join(agents[:5])}. "
-            "Start with the state directory that holds their secret, or under another run id.",
-            agents=agents,
-        )
 
 
 class Coordinator:
@@ -81,9 +63,8 @@ class Coordinator:
         telemetry: Telemetry | None = None,
     ) -> None:
         self.config = config
-        self._hosts = {host_name(number): agents for number, agents in enumerate(shares)}
-        self._validators = [validator_name(number) for number in range(config.validators)]
-        self._find, self._put, self._revive = find, put, revive
+        self._members = Members(config, shares, find, put, revive)
+        self._hosts = self._members.hosts
         self._telemetry = telemetry or Telemetry.start(
             config.telemetry, actor_kind=semconv.ActorKind.COORDINATOR, instance="coordinator"
         )
@@ -92,28 +73,25 @@ class Coordinator:
         self._releases = Releases(config.run, config.workload, key, self._journal)
         self._tell = Telling(config, self._telemetry)
         self._ledger = Ledger.of(config, self._journal)
-        self._loop: Loop[Health] = Loop(
-            kind=semconv.ActorKind.COORDINATOR, analyze=health.analyze, plan=health.plan, telemetry=self._telemetry
-        )
         self._labels = {semconv.ATTR_WORKLOAD: config.workload.kind}
         self._rounds = asyncio.Lock()
         self._starting = asyncio.Lock()
         self._started = False
         self._conductor: Conductor | None = None
         self._former: Conductor | None = None
-        self._idle: frozenset[str] = frozenset()
         self._news = asyncio.Condition()
         self._last_told = 0
-        self._learning: asyncio.Task[None] | None = None
-        self._enough = asyncio.Event()
-        self._interval = 0.0
-        self._wishes: dict[str, str] = {}
+        self._learning = Learning(self.run_round)
+        self._reflection = Reflection(config, self._members, self._learning, self._tell, self._telemetry)
 
     async def start(self) -> dict[str, Any]:
         """Enrol the hosts and make the genesis release, once. Answers with the public facts of the run."""
         async with self._starting:
             if not self._started:
-                await self._enrol()
+                await self._members.enrol(self._journal)
+                if self.config.adapt_epochs:
+                    await self._suit_epochs()
+                self._tell.enrolled(len(self.config.agents))
                 await self._begin()
                 self._started = True
         return {
@@ -139,10 +117,10 @@ class Coordinator:
         async with self._rounds:
             done = await asyncio.to_thread(self._answer_to, request)
             if done is not None:
-                return _answered(done)
+                return record.answer_of(done)
             terms = await self._taken_up() or self._terms()
             await asyncio.to_thread(self._open, terms, request)
-            return _answered(await self._conduct(terms))
+            return record.answer_of(await self._conduct(terms))
 
     async def start_learning(
         self, interval_s: float = 0.0, *, rounds: int | None = None, until_converged: bool = False
@@ -152,29 +130,25 @@ class Coordinator:
             raise SettingError(name="interval_s, rounds", found=(interval_s, rounds), needed=">= 0 and >= 1")
         await self.start()
         await self.stop_learning()
-        self._interval = interval_s
-        self._enough.clear()
-        self._learning = asyncio.create_task(self._learn_on(rounds, until_converged))
+        self._learning.start(interval_s, rounds=rounds, until_converged=until_converged)
 
     async def stop_learning(self) -> None:
         """Stop after the round that is under way, and wait for it."""
-        self._enough.set()
-        if self._learning is not None:
-            await asyncio.gather(self._learning, return_exceptions=True)
-            self._learning = None
+        await self._learning.stop()
 
     async def retrain(self, agent: str, reason: str) -> str:
         """Take an agent's wish to be retrained. Of f + 1 agents that wish it one is honest, and learning starts."""
-        self._wishes[agent] = reason
+        wishes = self._learning.wishes
+        wishes[agent] = reason
         needed = self.config.used_fault_bound + 1
-        if len(self._wishes) < needed:
-            return f"{len(self._wishes)} of {needed} agents ask for it"
-        if self._learning is not None and not self._learning.done():
+        if len(wishes) < needed:
+            return f"{len(wishes)} of {needed} agents ask for it"
+        if self._learning.active:
             return "learning already"
-        self._wishes.clear()
+        wishes.clear()
         # The tasks have changed: what converged on the old ones says nothing about the new.
         self._ledger = self._ledger.restarted(self._ledger.good)
-        await self.start_learning(self._interval, until_converged=True)
+        await self.start_learning(self._learning.interval_s, until_converged=True)
         return "learning"
 
     async def abort_round(self, reason: str) -> bool:
@@ -230,84 +204,39 @@ class Coordinator:
 
     async def host_of(self, agent: str) -> str:
         """The name of the host that an agent lives on."""
-        for host, agents in self._hosts.items():
-            if agent in agents:
-                return host
-        raise SettingError(name="agent", found=agent, needed=f"one of the {len(self.config.agents)} that are enrolled")
+        return self._members.host_of(agent)
 
     async def status(self) -> dict[str, Any]:
         """The swarm in short, as plain data. Actors that do not answer are reported as silent."""
         conductor = self._conductor
         live = conductor is not None and not conductor.round.over
-        names = [*self._hosts, AGGREGATOR, *self._validators]
-        answers = await asyncio.gather(*(self._ask_status(name) for name in names))
         return {
             "run": self.config.run,
             "process": os.getpid(),
             "kind": self.config.workload.kind,
             "agents": len(self.config.agents),
-            "idle": len(self._idle),
+            "idle": len(self._members.idle),
             "fault_bound": self.config.used_fault_bound,
             "round": conductor.round.terms.round if live and conductor else None,
             "phase": str(conductor.round.phase) if live and conductor else "idle",
             "rounds": self._journal.last_round(),
             "release": record.release_summary(self._releases.current.release) if self._releases.started else None,
-            "learning": self._learning is not None and not self._learning.done(),
-            "interval_s": self._interval,
+            "learning": self._learning.active,
+            "interval_s": self._learning.interval_s,
             **self._ledger.summary(),
-            "mape": self._loop.knowledge.summary(),
-            "actors": dict(zip(names, answers, strict=True)),
+            "mape": self._reflection.summary(),
+            "actors": await self._members.statuses(),
         }
 
     async def drain(self) -> dict[str, bool]:
         """Have every actor send what telemetry is still waiting."""
-        names = [*self._hosts, AGGREGATOR, *self._validators]
-
-        async def drained(name: str) -> bool:
-            try:
-                async with asyncio.timeout(3 * ANSWER_S):
-                    return bool(await self._find(name).drain.remote())
-            except (*LOST, TimeoutError, ValueError):
-                return False
-
-        done = await asyncio.gather(*(drained(name) for name in names))
+        done = await self._members.drain()
         own = await asyncio.to_thread(self._telemetry.drain, ANSWER_S)
-        return {**dict(zip(names, done, strict=True)), "coordinator": own}
-
-    def _cast(self, roster: tuple[str, ...]) -> Cast:
-        asked = frozenset(roster)
-        hosts = {host: tuple(agent for agent in agents if agent in asked) for host, agents in self._hosts.items()}
-        return Cast(hosts=hosts, validators=self._validators, aggregator=AGGREGATOR, find=self._find, put=self._put)
-
-    async def _enrol(self) -> None:
-        known = await asyncio.to_thread(self._journal.keys)
-
-        async def keys_of(host: str) -> tuple[dict[str, bytes], tuple[str, ...]]:
-            handle = self._find(host)
-            try:
-                return await handle.enrol.remote(), tuple(await handle.idle.remote())
-            except LOST:
-                if not known.keys() >= set(self._hosts[host]):
-                    raise
-                return {}, ()  # after a restart: its agents are enrolled, and the host may come back
-
-        shares = await asyncio.gather(*(keys_of(host) for host in self._hosts))
-        changed = tuple(
-            sorted(agent for keys, _ in shares for agent, public in keys.items() if known.get(agent, public) != public)
-        )
-        if changed:
-            raise ChangedKeyError(agents=changed)
-        for host, (keys, _) in zip(self._hosts, shares, strict=True):
-            await asyncio.to_thread(self._journal.enrol, host, keys)
-        self._idle = frozenset(agent for _, agents in shares for agent in agents)
-        if self.config.adapt_epochs:
-            await self._suit_epochs()
-        self._tell.enrolled(len(self.config.agents))
+        return {**done, "coordinator": own}
 
     async def _suit_epochs(self) -> None:
         """Set the local epochs by how differently the agents act (specification 5.3)."""
-        answers = await asyncio.gather(*(self._find(host).histogram.remote() for host in self._hosts))
-        spread = heterogeneity(np.concatenate([counts for _, counts in answers]))
+        spread = await self._members.heterogeneity()
         scale = local_epochs(spread) / local_epochs(0.0)
         self._ledger = replace(self._ledger, tuning=replace(self._ledger.tuning, epochs_scale=scale))
         self._telemetry.gauge(semconv.METRIC_HETEROGENEITY, spread, self._labels)
@@ -318,13 +247,9 @@ class Coordinator:
         published = await asyncio.to_thread(self._releases.begin, self.config.seed)
         if self._last_told or published.release.version:
             self._tell.restarted(semconv.ActorKind.COORDINATOR, self._last_told, f"release {published.release.version}")
-        await self._spread(published)
+        await self._members.spread(published, self._releases.public)
         if self._ledger.pending is not None:
             await self._roll_back()
-
-    async def _spread(self, published: Published) -> tuple[str, ...]:
-        cast = self._cast(self.config.agents)
-        return await spread_release(cast, published.release, published.artefact, self._releases.public)
 
     def _answer_to(self, request: str) -> dict[str, Any] | None:
         """The record of the round that has answered this request already."""
@@ -339,36 +264,15 @@ class Coordinator:
             return None if found is None else found.terms
         reason = f"release {self._releases.current.release.version} came into force before it was taken up again"
         error = RoundAbortedError(round=found.terms.round, reason=reason)
-        await self._write_off(found.terms, {**_ending(found.terms, error), "agents_count": 0, "total_duration_ms": 0.0})
+        await self._write_off(
+            found.terms, {**record.ending(found.terms, error), "agents_count": 0, "total_duration_ms": 0.0}
+        )
         return None
 
     def _terms(self) -> Terms:
         """The terms of the next round."""
-        config, workload = self.config, self.config.workload
-        release = self._releases.current.release
-        roster = tuple(agent for agent in config.agents if agent not in self._idle) or config.agents
-        asked = frozenset(roster)
-        f = fault_bound(len(roster)) if config.fault_bound is None else config.fault_bound
-        return Terms(
-            run=config.run,
-            round=self._journal.last_round() + 1,
-            kind=workload.kind,
-            base_version=release.version,
-            base=release.digest,
-            roster=roster,
-            fault_bound=f,
-            dimension=workload.dimension,
-            codec=workload.codec.name,
-            norm_cap=self._ledger.norm_cap,
-            weight_cap=config.weight_cap,
-            deadline_s=config.deadline_s,
-            linger_s=config.linger_s,
-            seed=config.seed,
-            quarantined=tuple(agent for agent in self._ledger.quarantined if agent in asked),
-            observed=tuple(agent for agent in self._ledger.observed if agent in asked),
-            commit_reveal=config.commit_reveal,
-            tuning=self._ledger.tuning,
-        )
+        number = self._journal.last_round() + 1
+        return self._ledger.terms(self.config, self._releases.current.release, self._members.roster, number=number)
 
     def _open(self, terms: Terms, request: str) -> None:
         started = time.perf_counter()
@@ -377,19 +281,7 @@ class Coordinator:
 
     async def _conduct(self, terms: Terms) -> dict[str, Any]:
         started = time.perf_counter()
-        telemetry = self._telemetry
-        with telemetry.span(
-            semconv.SPAN_ROUND,
-            attributes={
-                semconv.ATTR_ROUND: terms.round,
-                semconv.ATTR_RUN_ID: terms.run,
-                semconv.ATTR_RULE: self.config.used_rule.name,
-                semconv.ATTR_AGENTS_COUNT: len(terms.roster),
-                semconv.ATTR_FAULT_BOUND: terms.fault_bound,
-                semconv.ATTR_QUORUM: terms.quorum,
-                **self._labels,
-            },
-        ) as span:
+        with self._tell.round(terms) as span:
             if self._former is not None:
                 self._former.cancel()
             self._former = self._conductor  # its late hosts may still answer: that counts in this round
@@ -397,7 +289,7 @@ class Coordinator:
             self._tell.opened(terms)
             conductor = Conductor(
                 terms,
-                self._cast(terms.roster),
+                self._members.cast(terms.roster),
                 base=(base.release, base.artefact, base.value),
                 public=self._releases.public,
                 fold=self.config.workload.fold,
@@ -411,14 +303,17 @@ class Coordinator:
             total = time.perf_counter() - started
             if score.error is not None:
                 span.fail(score.error.code, str(score.error))
-                done = await self._abandon(terms, conductor, score, total)
+                done = record.abandoned(terms, score.error, conductor.round, score.refusals, total_s=total)
+                await self._write_off(terms, done)
             else:
                 done = record.timed(self._ledger.draft, score, total_s=total)
                 await asyncio.to_thread(self._journal.amend, terms.round, done)
                 span.set(semconv.ATTR_RELEASE_VERSION, done["release"]["version"])
             self._tell.ended(terms, conductor, score, done, total)
             self._tell.quarantined(len(self._ledger.quarantined))
-            await self._reflect(conductor, score, total)
+            await self._reflection.turn(conductor, score, self._ledger, total)
+            if self._ledger.pending is not None:
+                await self._roll_back()
         await self._announce(terms.round)
         return done
 
@@ -443,7 +338,7 @@ class Coordinator:
         )
         release, artefact = published.release, published.artefact
         score.release = release
-        wanted = self._wanted(score)
+        wanted = wanted_by_most(score.measurements, len(self._members.validators))
         after = self._ledger.after(found, opinion.median, version=release.version, wanted=wanted)
         liars = self.config.adversary.agents if self.config.adversary is not None else None
         draft = record.record_of(terms, score, rows=rows, tracker=after.tracker, opinion=opinion, liars=liars)
@@ -468,67 +363,10 @@ class Coordinator:
         self._tell.standing(terms, changes)
         return release, artefact
 
-    def _wanted(self, score: Score) -> list[tuple[str, Mapping[str, Any]]]:
-        """What most validators ask for: one alone may be wrong."""
-        asked: dict[str, list[Mapping[str, Any]]] = {}
-        for measurement in score.measurements:
-            for name, parameters in measurement.actions:
-                asked.setdefault(name, []).append(parameters)
-        return [
-            (name, wishes[0])
-            for name, wishes in asked.items()
-            if 2 * len(wishes) > len(self._validators) and name != "converged"
-        ]
-
-    async def _abandon(self, terms: Terms, conductor: Conductor, score: Score, total_s: float) -> dict[str, Any]:
-        """Write down that a round ended without a release."""
-        error = score.error
-        assert error is not None
-        machine = conductor.round
-        done: dict[str, Any] = {
-            **_ending(terms, error),
-            "total_duration_ms": 1e3 * total_s,
-            "agents_count": len(machine.accepted),
-            "quorum": machine.quorum,
-            "refusals": dict(score.refusals),
-            "lost": dict(machine.lost),
-        }
-        await self._write_off(terms, done)
-        return done
-
     async def _write_off(self, terms: Terms, done: Mapping[str, Any]) -> None:
         started = time.perf_counter()
         await asyncio.to_thread(self._journal.finish_round, round_number=terms.round, state="aborted", record=done)
         self._tell.wrote(semconv.JournalOperation.RELEASE, started)
-
-    async def _reflect(self, conductor: Conductor, score: Score, total_s: float) -> None:
-        """The coordinator's own loop, and the rollback that the validators' loops asked for."""
-        lost = frozenset(conductor.round.lost)
-        observation = Health(
-            duration_s=math.nan if score.error is not None else total_s,
-            budget_s=self.config.round_budget_s,
-            interval_s=self._interval,
-            lost=tuple(host for host, agents in self._hosts.items() if lost.intersection(agents)),
-            unapplied=len(self._hosts) - score.applied,
-            split=bool(self._ledger.draft.get("validators_disagree")) and score.error is None,
-            quarantined=len(self._ledger.quarantined),
-        )
-        await self._loop.turn(observation, self._execute)
-        if self._ledger.pending is not None:
-            await self._roll_back()
-
-    async def _execute(self, action: Action) -> str:
-        if action.name == "lengthen_interval":
-            self._interval *= float(action.parameters["factor"])
-            return f"{self._interval:.3f} s between rounds"
-        revived = 0
-        for host in action.parameters.get("hosts", ()):
-            answer = await self._ask_status(host)
-            if answer is None:
-                self._revive(host)
-                self._tell.restarted(semconv.ActorKind.HOST, detail=host)
-                revived += 1
-        return f"{revived} hosts made again"
 
     async def _roll_back(self) -> None:
         """Carry out the rollback that was decided with the last release."""
@@ -542,63 +380,6 @@ class Coordinator:
         await asyncio.to_thread(self._journal.publish, published.release, published.artefact, facts=after.facts())
         self._ledger = after
         self._releases.take(published)
-        applied = await self._spread(published)
+        applied = await self._members.spread(published, self._releases.public)
         self._tell.rolled_back(published.release)
         return {**record.release_summary(published.release), "hosts_applied": len(applied)}
-
-    async def _learn_on(self, rounds: int | None, until_converged: bool) -> None:
-        count = 0
-        while not self._enough.is_set() and (rounds is None or count < rounds):
-            begun = time.perf_counter()
-            try:
-                done = await self.run_round()
-            except SwarmError:
-                done = {"converged": False}  # it is in the journal with its reason; the next one may do better
-            count += 1
-            if until_converged and done["converged"]:
-                return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(self._interval - (time.perf_counter() - begun), 0.0)):
-                    await self._enough.wait()
-
-    async def _ask_status(self, name: str) -> dict[str, Any] | None:
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                return await self._find(name).status.remote()
-        except (*LOST, TimeoutError, ValueError):
-            return None
-
-
-def _answered(done: dict[str, Any]) -> dict[str, Any]:
-    """The record of a round, or the error that it ended with."""
-    failure = done.get("error")
-    if failure is None:
-        return done
-    raise _failure(failure)
-
-
-def _failure(failure: Mapping[str, Any]) -> SwarmError:
-    fields = {name: value for name, value in failure.items() if name not in ("code", "message")}
-    pending = [SwarmError]
-    while pending:
-        kind = pending.pop()
-        pending += kind.__subclasses__()
-        if kind.code == failure["code"] and kind is not SwarmError:
-            return kind(**fields)
-    return RoundAbortedError(round=int(fields.get("round", 0)), reason=str(failure["message"]))
-
-
-def _ending(terms: Terms, error: SwarmError) -> dict[str, Any]:
-    """What every record of a round without a release says."""
-    return {
-        "round": terms.round,
-        "enrolled": len(terms.roster),
-        "quorum": terms.quorum,
-        "fault_bound": terms.fault_bound,
-        "converged": False,
-        "status": "aborted",
-        "refusals": {},
-        "lost": {},
-        "release": None,
-        "error": error.to_dict(),
-    }

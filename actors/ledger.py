@@ -8,10 +8,11 @@ from typing import Any
 
 from actors.config import SwarmConfig
 from actors.journal import Journal
-from actors.messages import Aggregation
+from actors.messages import Aggregation, Measurement
 from federation.convergence import ConvergenceCriterion, ConvergenceTracker
 from federation.identity import DIGEST_BYTES
-from federation.terms import Tuning
+from federation.release import Release
+from federation.terms import Terms, Tuning, fault_bound
 from federation.trust import Outcome, Standing, TrustLedger
 
 Wishes = Sequence[tuple[str, Mapping[str, Any]]]
@@ -102,6 +103,30 @@ class Ledger:
         rested = {} if self.changed is None else {"rested": self.tracker.rounds + 1 - self.changed}
         return {**self.tracker.to_dict(), **rested}
 
+    def terms(self, config: SwarmConfig, release: Release, roster: tuple[str, ...], *, number: int) -> Terms:
+        """The terms of round ``number``, that these agents learn in from this release."""
+        workload, asked = config.workload, frozenset(roster)
+        return Terms(
+            run=config.run,
+            round=number,
+            kind=workload.kind,
+            base_version=release.version,
+            base=release.digest,
+            roster=roster,
+            fault_bound=fault_bound(len(roster)) if config.fault_bound is None else config.fault_bound,
+            dimension=workload.dimension,
+            codec=workload.codec.name,
+            norm_cap=self.norm_cap,
+            weight_cap=config.weight_cap,
+            deadline_s=config.deadline_s,
+            linger_s=config.linger_s,
+            seed=config.seed,
+            quarantined=tuple(agent for agent in self.quarantined if agent in asked),
+            observed=tuple(agent for agent in self.observed if agent in asked),
+            commit_reveal=config.commit_reveal,
+            tuning=self.tuning,
+        )
+
     def after(self, found: Aggregation, kl: float, *, version: int, wanted: Wishes = ()) -> Ledger:
         """The ledger after a round that made release ``version``, with the changes that the validators want."""
         flagged, proven = frozenset(found.flagged), {agent for agent, _ in found.proofs}
@@ -177,3 +202,12 @@ class Ledger:
             "observed": list(self.observed),
             "lowest_reputation": {agent: round(reputation, 4) for reputation, agent in worst if reputation < 1.0},
         }
+
+
+def wanted_by_most(measurements: Sequence[Measurement], validators: int) -> list[tuple[str, Mapping[str, Any]]]:
+    """What most of so many validators ask for, convergence apart: one alone may be wrong."""
+    asked: dict[str, list[Mapping[str, Any]]] = {}
+    for measurement in measurements:
+        for name, parameters in measurement.actions:
+            asked.setdefault(name, []).append(parameters)
+    return [(name, wishes[0]) for name, wishes in asked.items() if 2 * len(wishes) > validators and name != "converged"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +13,9 @@ from actors.cast import Score
 from actors.journal import VerdictRow
 from actors.messages import Aggregation
 from federation.convergence import ConvergenceTracker, Disagreement
+from federation.errors import RoundAbortedError, SwarmError
 from federation.release import Release
+from federation.round import Round
 from federation.screening import detection
 from federation.terms import Terms
 from federation.verdict import Decision
@@ -148,6 +150,55 @@ def timed(record: dict[str, Any], score: Score, *, total_s: float) -> dict[str, 
         "hosts_applied": score.applied,
         "agents_applied": score.agents_applied,
     }
+
+
+def ending(terms: Terms, error: SwarmError) -> dict[str, Any]:
+    """What every record of a round without a release says."""
+    return {
+        "round": terms.round,
+        "enrolled": len(terms.roster),
+        "quorum": terms.quorum,
+        "fault_bound": terms.fault_bound,
+        "converged": False,
+        "status": "aborted",
+        "refusals": {},
+        "lost": {},
+        "release": None,
+        "error": error.to_dict(),
+    }
+
+
+def abandoned(
+    terms: Terms, error: SwarmError, machine: Round, refusals: Mapping[str, int], *, total_s: float
+) -> dict[str, Any]:
+    """The record of a round that ended with an error."""
+    return {
+        **ending(terms, error),
+        "total_duration_ms": 1e3 * total_s,
+        "agents_count": len(machine.accepted),
+        "quorum": machine.quorum,
+        "refusals": dict(refusals),
+        "lost": dict(machine.lost),
+    }
+
+
+def answer_of(done: dict[str, Any]) -> dict[str, Any]:
+    """The record of a round, or the error that it ended with."""
+    failure = done.get("error")
+    if failure is None:
+        return done
+    raise _failure(failure)
+
+
+def _failure(failure: Mapping[str, Any]) -> SwarmError:
+    fields = {name: value for name, value in failure.items() if name not in ("code", "message")}
+    pending = [SwarmError]
+    while pending:
+        kind = pending.pop()
+        pending += kind.__subclasses__()
+        if kind.code == failure["code"] and kind is not SwarmError:
+            return kind(**fields)
+    return RoundAbortedError(round=int(fields.get("round", 0)), reason=str(failure["message"]))
 
 
 def _detection(terms: Terms, flagged: Collection[str], liars: Collection[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from actors.conductor import Conductor
 from actors.config import SwarmConfig
 from federation.release import Release
 from federation.terms import Terms
-from telemetry import Telemetry, semconv
+from telemetry import Span, Telemetry, semconv
 
 
 class Telling:
@@ -45,6 +45,21 @@ class Telling:
             semconv.METRIC_JOURNAL_WRITE_DURATION,
             time.perf_counter() - started,
             {semconv.ATTR_JOURNAL_OPERATION: operation},
+        )
+
+    def round(self, terms: Terms) -> Span:
+        """The span of a round, which begins."""
+        return self._telemetry.span(
+            semconv.SPAN_ROUND,
+            attributes={
+                semconv.ATTR_ROUND: terms.round,
+                semconv.ATTR_RUN_ID: terms.run,
+                semconv.ATTR_RULE: self._config.used_rule.name,
+                semconv.ATTR_AGENTS_COUNT: len(terms.roster),
+                semconv.ATTR_FAULT_BOUND: terms.fault_bound,
+                semconv.ATTR_QUORUM: terms.quorum,
+                **self._labels,
+            },
         )
 
     def opened(self, terms: Terms) -> None:

@@ -323,7 +323,7 @@ async def test_learning_stops_after_the_round_that_is_under_way(stage: Callable[
     assert (status["learning"], status["round"]) == (False, None)
     assert len(await play.coordinator.records.remote()) == status["rounds"]  # none was left open
     await play.coordinator.start_learning.remote(0.0, rounds=2)
-    await asyncio.gather(play.actor(COORDINATOR)._learning)
+    await play.actor(COORDINATOR)._learning.finished()
     assert (await play.coordinator.status.remote())["rounds"] == status["rounds"] + 2
 
 
