@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +59,17 @@ def screened(rows: Rows, *, screen: Screen, budget: int) -> Screened:
     centre = Median()(rows, f=0).value.astype(np.float32)
     unbounded = screen.screen(rows, centre=centre, f=n)
     standing_out = int(unbounded.rejected.sum())
-    verdicts = unbounded if standing_out <= budget else screen.screen(rows, centre=centre, f=budget)
+    verdicts = unbounded if standing_out <= budget else _worst(unbounded, budget)
     return Screened(centre=centre, verdicts=verdicts, standing_out=standing_out)
+
+
+def _worst(verdicts: Verdicts, budget: int) -> Verdicts:
+    """The verdicts with only the ``budget`` highest scores rejected; ties go to the smaller row."""
+    rows = np.flatnonzero(verdicts.rejected)
+    spared = rows[np.argsort(-np.nan_to_num(verdicts.scores[rows]), kind="stable")[budget:]]
+    decisions, index = verdicts.decisions.copy(), verdicts.reason_index.copy()
+    decisions[spared], index[spared] = Decision.ACCEPTED, 0
+    return replace(verdicts, decisions=decisions, reason_index=index)
 
 
 def aggregated(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,11 +62,8 @@ class TwinScreen:
         n, dimension = updates.shape
         if n < _SMALLEST_SWARM or dimension < _SMALLEST_DIMENSION:
             return Verdicts.accepting(n, rule=self.name)
-        first, second, apart, usual = _near_pairs(updates)
-        nearest = np.full(n, np.inf)
-        np.minimum.at(nearest, first, apart)
-        np.minimum.at(nearest, second, apart)
-        lengths = np.linalg.norm(updates.astype(np.float64), axis=1)
+        nearest, first, second, apart, usual = _near_pairs(updates, self.ratio)
+        lengths = np.sqrt(np.einsum("ij,ij->i", updates, updates).astype(np.float64))
         near = (apart * self.ratio < usual) & (apart * self.ratio < np.minimum(lengths[first], lengths[second]))
         marked = _groups(n, first[near], second[near]) < np.arange(n)
         scores = np.where(nearest < np.inf, usual / np.maximum(nearest, usual / _LARGEST_RATIO), 0.0)
@@ -81,27 +77,39 @@ class TwinScreen:
         )
 
 
-def _near_pairs(updates: Matrix) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], float]:
-    """Pairs of rows (first < second) that may be copies, their distances, and the usual nearest distance."""
+def _near_pairs(
+    updates: Matrix, ratio: float
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], float]:
+    """Each row's distance to its nearest; pairs (first < second) that may be copies, and theirs; the usual one."""
     n = len(updates)
     if n <= _ALL_PAIRS:
-        apart = np.sqrt(np.maximum(squared_distances(updates), 0))
-        first, second = np.triu_indices(n, 1)
-        return first, second, apart[first, second], _usual(apart)
+        nearest, apart = _nearest(updates)
+        usual = _usual(nearest)
+        first, second = np.nonzero(np.triu(apart * ratio < usual, 1))
+        return nearest, first, second, apart[first, second], usual
     # Rows spread over the whole matrix stand for all; nearest distances among fewer rows are a little larger.
     sample = np.linspace(0, n - 1, _SAMPLE).astype(np.intp)
-    usual = _usual(np.sqrt(np.maximum(squared_distances(updates[sample]), 0)))
+    usual = _usual(_nearest(updates[sample])[0])
     directions = np.random.default_rng(0).standard_normal((updates.shape[1], _DIRECTIONS)).astype(updates.dtype)
-    pairs: set[tuple[int, int]] = set()
-    for column in (updates @ directions).T:
-        order = np.argsort(column, kind="stable")
-        pairs.update((min(a, b), max(a, b)) for a, b in pairwise(order.tolist()))
-    first, second = (np.array(side, np.intp) for side in zip(*sorted(pairs), strict=True))
+    orders = np.argsort(updates @ directions, axis=0, kind="stable")
+    low, high = np.minimum(orders[:-1], orders[1:]), np.maximum(orders[:-1], orders[1:])
+    first, second = np.divmod(np.unique(low.astype(np.int64) * n + high), n)
     apart = np.empty(len(first))
     for start in range(0, len(first), _ALL_PAIRS):
         part = slice(start, start + _ALL_PAIRS)
-        apart[part] = np.linalg.norm(updates[first[part]].astype(np.float64) - updates[second[part]], axis=1)
-    return first, second, apart, usual
+        gap = updates[first[part]] - updates[second[part]]
+        apart[part] = np.sqrt(np.einsum("ij,ij->i", gap, gap))
+    nearest = np.full(n, np.inf)
+    np.minimum.at(nearest, first, apart)
+    np.minimum.at(nearest, second, apart)
+    return nearest, first, second, apart, usual
+
+
+def _nearest(updates: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``(n,)``: distance of each row to its nearest, and all ``(n, n)`` distances with Inf for a row's own."""
+    apart = np.sqrt(np.maximum(squared_distances(updates), 0))
+    np.fill_diagonal(apart, np.inf)
+    return apart.min(axis=1), apart
 
 
 def _groups(n: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -117,10 +125,9 @@ def _groups(n: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArra
             return groups
 
 
-def _usual(apart: NDArray[np.float64]) -> float:
-    """The median, over the larger two thirds of rows, of the distance to the nearest other row."""
-    others = apart + np.diag(np.full(len(apart), np.inf))
-    return float(np.median(np.sort(others.min(axis=1))[len(apart) // 3 :]))
+def _usual(nearest: NDArray[np.float64]) -> float:
+    """The median of the larger two thirds of the distances to the nearest row."""
+    return float(np.median(np.sort(nearest)[len(nearest) // 3 :]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
