@@ -62,7 +62,9 @@ class Aggregator:
         )
         self._labels = {semconv.ATTR_WORKLOAD: config.workload.kind}
 
-    async def open(self, terms: Terms, previous: Mapping[str, bytes], revealed: bool = False) -> list[Receipt]:
+    async def open(
+        self, terms: Terms, previous: Mapping[str, bytes], revealed: bool = False, traceparent: str = ""
+    ) -> list[Receipt]:
         """Take a round's terms. Opening it again, or after a restart, returns what is there already.
 
         Args:
@@ -71,9 +73,12 @@ class Aggregator:
             revealed: whether updates are shown from now on, so that commitments come too late.
         """
         fresh = self._intake.open is None and self._intake.last is None
+        begun = time.time_ns()
         receipts = await self._in_thread(lambda: self._intake.begin(terms, previous, revealed=revealed))
         if fresh and (receipts or self._intake.last is not None):
             kind = {semconv.ATTR_ACTOR_KIND: semconv.ActorKind.AGGREGATOR.value}
+            found = {**kind, **self._labels, semconv.ATTR_ROUND: terms.round}
+            self._telemetry.record_span(semconv.SPAN_RECOVER, begun, time.time_ns(), found, parent=traceparent or None)
             self._telemetry.count(semconv.METRIC_ACTOR_RESTARTS, 1, kind)
             self._telemetry.event(semconv.EVENT_ACTOR_RESTARTED, {**kind, semconv.ATTR_ROUND: terms.round})
         return receipts
@@ -83,7 +88,16 @@ class Aggregator:
 
         The receipt of the last answer brings the aggregate with it, which nobody has to ask for then.
         """
-        receipt = await self._in_thread(self._submit, found, traceparent)
+        state = self._intake.open
+        number = 0 if state is None else state.terms.round
+        with self._telemetry.phase(
+            semconv.Phase.SUBMIT,
+            attributes={semconv.ATTR_ROUND: number, **self._labels},
+            parent=traceparent or None,
+        ) as span:
+            receipt = await self._in_thread(self._submit, found, span.traceparent)
+            span.set(semconv.ATTR_AGENTS_COUNT, len(receipt.accepted) + len(receipt.refused))
+            span.set(semconv.ATTR_HOST_ID, receipt.host)
         state = self._intake.open
         if state is None or not receipt.accepted or not state.answered or state.valid < state.terms.quorum:
             return receipt
@@ -93,9 +107,14 @@ class Aggregator:
         except SwarmError:
             return receipt  # it comes again, as an error, when the aggregate is asked for
 
-    async def commit(self, found: object) -> tuple[str, ...]:
+    async def commit(self, found: object, traceparent: str = "") -> tuple[str, ...]:
         """Take in signed commitments. Returns the agents that are bound now."""
-        return await self._in_thread(self._intake.commit, found)
+        state = self._intake.open
+        attributes = {semconv.ATTR_ROUND: 0 if state is None else state.terms.round, **self._labels}
+        with self._telemetry.phase(semconv.Phase.COMMIT, attributes=attributes, parent=traceparent or None) as span:
+            bound = await self._in_thread(self._intake.commit, found)
+            span.set(semconv.ATTR_AGENTS_COUNT, len(bound))
+        return bound
 
     async def review(self, age: float) -> list[tuple[str, dict[str, Any]]]:
         """One turn of the loop over the open round. Returns the actions that are the coordinator's to do."""
@@ -128,7 +147,10 @@ class Aggregator:
             raise NoOpenRoundError(asked="aggregate")
         attributes = {semconv.ATTR_ROUND: state.terms.round, **self._labels}
         parent, labels = traceparent or None, self._labels
-        gathered = await self._in_thread(self._intake.gather, state, agents)
+        with self._telemetry.phase(semconv.Phase.CLOSE, attributes=attributes, parent=parent) as span:
+            gathered = await self._in_thread(self._intake.gather, state, agents)
+            span.set(semconv.ATTR_AGENTS_REPLIED, len(gathered.rows))
+            span.set(semconv.ATTR_QUORUM, state.terms.quorum)
         budget = max(f - (len(state.terms.roster) - len(agents)), 0)
         with self._telemetry.phase(semconv.Phase.SCREEN, attributes=attributes, parent=parent, measures=labels):
             started = time.perf_counter()

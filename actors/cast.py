@@ -41,9 +41,10 @@ class Cast:
 
 @dataclass(slots=True)
 class Times:
-    """Seconds of each phase."""
+    """Seconds of each phase; when the round started, by `time.perf_counter`, and when hosts were asked after that."""
 
     started: float = 0.0
+    asked: float = 0.0
     learn: float = 0.0
     aggregate: float = 0.0
     validate: float = 0.0

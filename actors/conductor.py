@@ -99,7 +99,6 @@ class Conductor:
         self._timers: list[asyncio.TimerHandle] = []
         self._ready = asyncio.Event()
         self._value: NDArray[np.float32] | None = None
-        self._asked_at = 0.0
         self._revealed = False
         self._foretold: tuple[tuple[str, ...], int, Aggregation] | None = None
 
@@ -140,13 +139,13 @@ class Conductor:
         for instruction in instructions:
             match instruction:
                 case AskUpdates(agents=agents):
-                    self._asked_at = self.age
+                    self.score.times.asked = self.age
                     if self._terms.commit_reveal:
                         self._spawn(self._guard(self._reveal(agents)))
                     else:
                         self._each_host(agents, self._ask_updates)
                 case AskCommitments(agents=agents):
-                    self._asked_at = self.age
+                    self.score.times.asked = self.age
                     self._each_host(agents, self._ask_commitments)
                 case Wake(at=at):
                     loop = asyncio.get_running_loop()
@@ -213,7 +212,7 @@ class Conductor:
         )
         try:
             await done
-            self.score.times.learn = max(self.score.times.learn, self.age - self._asked_at)
+            self.score.times.learn = max(self.score.times.learn, self.age - self.score.times.asked)
             return await asked
         finally:
             if not asked.done():
@@ -228,7 +227,7 @@ class Conductor:
             await self._catch_up(handle)
             batch = await handle.commit.remote(self._terms, self._trace)
         await self._ready.wait()
-        bound = await self._with_aggregator(lambda aggregator: aggregator.commit.remote(batch))
+        bound = await self._with_aggregator(lambda aggregator: aggregator.commit.remote(batch, self._trace))
         self._put(Committed(agents=tuple(bound), at=self.age))
 
     async def _catch_up(self, handle: Handle) -> None:
@@ -256,7 +255,7 @@ class Conductor:
             try:
                 aggregator = self._cast.find(self._cast.aggregator)
                 if call is None or (attempt and not self.round.over):
-                    opened = await aggregator.open.remote(self._terms, self._previous, self._revealed)
+                    opened = await aggregator.open.remote(self._terms, self._previous, self._revealed, self._trace)
                     if call is None:
                         return opened
                     for receipt in opened:

@@ -119,8 +119,7 @@ class Coordinator:
             if done is not None:
                 return record.answer_of(done)
             terms = await self._taken_up() or self._terms()
-            await asyncio.to_thread(self._open, terms, request)
-            return record.answer_of(await self._conduct(terms))
+            return record.answer_of(await self._conduct(terms, request))
 
     async def start_learning(
         self, interval_s: float = 0.0, *, rounds: int | None = None, until_converged: bool = False
@@ -243,9 +242,11 @@ class Coordinator:
 
     async def _begin(self) -> None:
         """Take the release in force from the journal, or make the genesis, and give it to the hosts."""
+        begun = time.time_ns()
         self._last_told = await asyncio.to_thread(self._journal.last_record)
         published = await asyncio.to_thread(self._releases.begin, self.config.seed)
         if self._last_told or published.release.version:
+            self._tell.recovered(begun, published.release.version)
             self._tell.restarted(semconv.ActorKind.COORDINATOR, self._last_told, f"release {published.release.version}")
         await self._members.spread(published, self._releases.public)
         if self._ledger.pending is not None:
@@ -279,9 +280,11 @@ class Coordinator:
         self._journal.open_round(terms, opened=time.time(), request=request)
         self._tell.wrote(semconv.JournalOperation.OPEN, started)
 
-    async def _conduct(self, terms: Terms) -> dict[str, Any]:
-        started = time.perf_counter()
+    async def _conduct(self, terms: Terms, request: str) -> dict[str, Any]:
         with self._tell.round(terms) as span:
+            with self._tell.phase(semconv.Phase.OPEN, terms):
+                await asyncio.to_thread(self._open, terms, request)
+            started = time.perf_counter()
             if self._former is not None:
                 self._former.cancel()
             self._former = self._conductor  # its late hosts may still answer: that counts in this round
@@ -301,6 +304,7 @@ class Coordinator:
             self._conductor = conductor
             score = await conductor.run()
             total = time.perf_counter() - started
+            self._tell.learned(terms, score, span.traceparent)
             if score.error is not None:
                 span.fail(score.error.code, str(score.error))
                 done = record.abandoned(terms, score.error, conductor.round, score.refusals, total_s=total)
@@ -327,41 +331,43 @@ class Coordinator:
         found = score.aggregation
         if found is None:
             raise RoundAbortedError(round=terms.round, reason="there is nothing to release")
-        opinion = disagreement(
-            {measurement.validator: measurement.kl for measurement in score.measurements},
-            threshold=self.config.threshold,
-        )
-        rows = record.verdict_rows(found)
-        measures = {"kl_divergence": opinion.median, **score.measurements[0].evaluation}
-        published = await asyncio.to_thread(
-            lambda: self._releases.successor(terms, found, value, rows=rows, measures=measures)
-        )
-        release, artefact = published.release, published.artefact
-        score.release = release
-        wanted = wanted_by_most(score.measurements, len(self._members.validators))
-        after = self._ledger.after(found, opinion.median, version=release.version, wanted=wanted)
-        liars = self.config.adversary.agents if self.config.adversary is not None else None
-        draft = record.record_of(terms, score, rows=rows, tracker=after.tracker, opinion=opinion, liars=liars)
-        started = time.perf_counter()
-        await asyncio.to_thread(
-            self._journal.finish_round,
-            round_number=terms.round,
-            state="released",
-            record=draft,
-            release=release,
-            artefact=artefact,
-            verdicts=rows,
-            proofs=found.proofs,
-            facts=after.facts(),
-            keep_artefacts=self.config.keep_artefacts,
-            spare=after.good,
-        )
-        self._tell.wrote(semconv.JournalOperation.RELEASE, started)
-        changes = self._ledger.changes(after)
-        self._ledger = replace(after, draft=draft)
-        self._releases.take(published)
-        self._tell.standing(terms, changes)
-        return release, artefact
+        version = self._releases.current.release.version + 1
+        with self._tell.phase(semconv.Phase.RELEASE, terms, {semconv.ATTR_RELEASE_VERSION: version}):
+            opinion = disagreement(
+                {measurement.validator: measurement.kl for measurement in score.measurements},
+                threshold=self.config.threshold,
+            )
+            rows = record.verdict_rows(found)
+            measures = {"kl_divergence": opinion.median, **score.measurements[0].evaluation}
+            published = await asyncio.to_thread(
+                lambda: self._releases.successor(terms, found, value, rows=rows, measures=measures)
+            )
+            release, artefact = published.release, published.artefact
+            score.release = release
+            wanted = wanted_by_most(score.measurements, len(self._members.validators))
+            after = self._ledger.after(found, opinion.median, version=release.version, wanted=wanted)
+            liars = self.config.adversary.agents if self.config.adversary is not None else None
+            draft = record.record_of(terms, score, rows=rows, tracker=after.tracker, opinion=opinion, liars=liars)
+            started = time.perf_counter()
+            await asyncio.to_thread(
+                self._journal.finish_round,
+                round_number=terms.round,
+                state="released",
+                record=draft,
+                release=release,
+                artefact=artefact,
+                verdicts=rows,
+                proofs=found.proofs,
+                facts=after.facts(),
+                keep_artefacts=self.config.keep_artefacts,
+                spare=after.good,
+            )
+            self._tell.wrote(semconv.JournalOperation.RELEASE, started)
+            changes = self._ledger.changes(after)
+            self._ledger = replace(after, draft=draft)
+            self._releases.take(published)
+            self._tell.standing(terms, changes)
+            return release, artefact
 
     async def _write_off(self, terms: Terms, done: Mapping[str, Any]) -> None:
         started = time.perf_counter()

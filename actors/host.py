@@ -265,6 +265,10 @@ class AgentHost:
             parent=traceparent or None,
             attributes={**labels, semconv.ATTR_HOST_ID: self.name, semconv.ATTR_AGENTS_COUNT: len(asked)},
         ) as span:
+            telemetry.event(
+                semconv.EVENT_LOCAL_TRAINING_STARTED,
+                {**labels, semconv.ATTR_HOST_ID: self.name, semconv.ATTR_AGENTS_COUNT: len(asked)},
+            )
             begun, started = time.time_ns(), time.perf_counter()
             learned = self._learner.learn(
                 base, round_number=terms.round, seeds=terms.seeds(self._agents), tuning=terms.tuning

@@ -62,6 +62,43 @@ class Telling:
             },
         )
 
+    def phase(self, phase: semconv.Phase, terms: Terms, more: Mapping[str, Any] | None = None) -> Span:
+        """The span of one of the coordinator's own phases, which begins."""
+        return self._telemetry.phase(phase, {**self._labels, semconv.ATTR_ROUND: terms.round, **(more or {})})
+
+    def recovered(self, begun_ns: int, version: int) -> None:
+        """The coordinator has read back where it was; it began at ``begun_ns``."""
+        self._telemetry.record_span(
+            semconv.SPAN_RECOVER,
+            begun_ns,
+            time.time_ns(),
+            {
+                **self._labels,
+                semconv.ATTR_ACTOR_KIND: semconv.ActorKind.COORDINATOR.value,
+                semconv.ATTR_RUN_ID: self._config.run,
+                semconv.ATTR_RELEASE_VERSION: version,
+            },
+        )
+
+    def learned(self, terms: Terms, score: Score, parent: str) -> None:
+        """Hosts have learned: from when they were first asked until the last of them was done."""
+        times = score.times
+        if not self._telemetry.enabled or not times.learn:
+            return
+        ago = time.perf_counter() - times.started - times.asked
+        begun = time.time_ns() - int(1e9 * ago)
+        self._telemetry.record_span(
+            semconv.SPAN_LOCAL_TRAINING,
+            begun,
+            begun + int(1e9 * times.learn),
+            {
+                **self._labels,
+                semconv.ATTR_ROUND: terms.round,
+                semconv.ATTR_AGENTS_COUNT: len(terms.roster),
+            },
+            parent=parent or None,
+        )
+
     def opened(self, terms: Terms) -> None:
         telemetry, labels = self._telemetry, self._labels
         if not telemetry.enabled:

@@ -1079,8 +1079,8 @@ EVENTS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
         EVENT_LOCAL_TRAINING_STARTED: SignalSpec(
             name=EVENT_LOCAL_TRAINING_STARTED,
             description="A host starts to train its agents.",
-            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD, ATTR_BATCH_SIZE, ATTR_NUM_EPOCHS}),
-            optional=frozenset({ATTR_HOST_ID, ATTR_AGENTS_COUNT}),
+            required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_HOST_ID, ATTR_AGENTS_COUNT, ATTR_BATCH_SIZE, ATTR_NUM_EPOCHS}),
         ),
         EVENT_LOCAL_TRAINING_COMPLETED: SignalSpec(
             name=EVENT_LOCAL_TRAINING_COMPLETED,
