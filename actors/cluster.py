@@ -4,8 +4,9 @@ The traps (Ray 2.60) and what is done about them:
 
 - Since 2.59 a local ``ray.init()`` turns token authentication on and writes a token into the home
   folder, after which ``ray start --head`` asks for it and ``ray.init("host:port")`` fails without saying
-  why. A cluster of our own on loopback says ``RAY_AUTH_MODE=disabled``; for an existing one the mode is
-  taken as the user has set it, or ``token`` when a token is at hand.
+  why, after twenty attempts. A cluster of our own on loopback says ``RAY_AUTH_MODE=disabled``; for an
+  existing one the mode is taken as the user has set it, or ``token`` when a token is at hand, and its head
+  is asked once before Ray tries.
 - Under ``uv run`` every worker starts through uv in a copy of the project. That hook is switched off.
 - Workers run at nice 15 and lose against everything else on the machine. Ours run at 0.
 - The object store takes a third of the memory. A swarm's messages are small: 256 MiB are enough.
@@ -60,7 +61,8 @@ class ClusterError(SwarmError):
     def __init__(self, *, address: str, found: str) -> None:
         super().__init__(
             f"No Ray cluster at {address!r} ({found}). Is it running, and does RAY_AUTH_MODE (disabled or token) match "
-            "what it was started with? `swarmlore doctor` checks both; `--address local` starts one here.",
+            "what it was started with? For token, set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the cluster's. "
+            "`swarmlore doctor` checks both; `--address local` starts one here.",
             address=address,
             found=found,
         )
@@ -96,7 +98,7 @@ def prepare(address: str) -> None:
     settings = dict(LOCAL_ENVIRONMENT)
     if address != "local":
         del settings["RAY_AUTH_MODE"]
-        if _token_at_hand():
+        if token_at_hand():
             settings["RAY_AUTH_MODE"] = "token"
     for name, value in settings.items():
         os.environ.setdefault(name, value)
@@ -110,6 +112,7 @@ def join(address: str = "local", *, cpus: int | None = None) -> dict[str, Any]:
     """
     prepare(address)
     import ray
+    from ray.exceptions import RayError
 
     if not ray.is_initialized():
         options: dict[str, Any] = {"address": address, "namespace": NAMESPACE, "log_to_driver": False}
@@ -123,12 +126,15 @@ def join(address: str = "local", *, cpus: int | None = None) -> dict[str, Any]:
             options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "_temp_dir": folder}
             if cpus is not None:
                 options["num_cpus"] = cpus
-        elif address != "auto":
-            _knock(address)
+        else:
+            _check_token(address)
+            where = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
+            if where not in ("auto", "local"):
+                _knock(where)
         logging.getLogger("ray").setLevel(logging.ERROR)  # it says, among other things, which thread this is
         try:
             _in_lasting_thread(lambda: ray.init(**options))
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (ConnectionError, RayError, RuntimeError, ValueError) as error:
             raise ClusterError(address=address, found=f"{type(error).__name__}: {error}"[:300]) from error
     return {"address": ray.get_runtime_context().gcs_address, "cpus": int(ray.cluster_resources().get("CPU", 1))}
 
@@ -153,17 +159,40 @@ def leave() -> None:
         shutil.rmtree(_folders.pop(), ignore_errors=True)
 
 
-def _knock(address: str) -> None:
-    """Return if somebody listens at ``host:port``. Ray itself would try for minutes before it says that nobody does.
+def _check_token(address: str) -> None:
+    """Return unless a token is to be shown and there is none. Ray's code that shows one ends the process then.
 
     Raises:
-        ClusterError: when nobody does.
+        ClusterError: when there is none.
+    """
+    if os.environ.get("RAY_AUTH_MODE", "").lower() == "token" and not token_at_hand():
+        raise ClusterError(address=address, found="RAY_AUTH_MODE=token, but there is no token here")
+
+
+def _knock(address: str) -> None:
+    """Return if a head node listens at ``host:port`` and lets us in.
+
+    Ray itself tries for minutes before it says that nobody listens, and for 20 s before it says that it was
+    not let in, without the reason.
+
+    Raises:
+        ClusterError: when nobody listens, or what does refuses us.
     """
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.removeprefix("ray://").strip("[]"), int(port)), timeout=KNOCK_S).close()
     except (OSError, OverflowError, ValueError) as error:
         raise ClusterError(address=address, found=f"{type(error).__name__}: {error}") from error
+    if address.startswith("ray://"):
+        return
+    from ray._raylet import GcsClient  # pyright: ignore[reportAttributeAccessIssue] - there is no public way to ask once
+
+    try:
+        GcsClient(address=address)
+    except Exception as error:  # it raises RpcError, which is in no public module, and others
+        # An AuthenticationError has a page of advice behind its message; ours follows.
+        reason = str(getattr(error, "message", error)).partition("\n")[0][:300]
+        raise ClusterError(address=address, found=f"{type(error).__name__}: {reason}") from error
 
 
 def _in_lasting_thread(work: Callable[[], object]) -> None:
@@ -328,7 +357,9 @@ def _actor(kind: type[Any], name: str, *, head: bool = False, node: str | None =
     )
 
 
-def _token_at_hand() -> bool:
-    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+def token_at_hand() -> bool:
+    """Whether Ray would find a token to show."""
+    if os.environ.get("RAY_AUTH_TOKEN"):
         return True
-    return (Path.home() / ".ray" / "auth_token").exists()
+    path = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return (Path(path).expanduser() if path else Path.home() / ".ray" / "auth_token").is_file()

@@ -224,7 +224,8 @@ def cluster(address: str, facts: Mapping[str, object] | None, error: str | None)
         advice = (
             "Its log is below /tmp/lore-*/session_latest/logs or $TMPDIR."
             if address == "local"
-            else "Start one with `ray start --head`, name it with --address HOST:PORT, and see `ray auth` above."
+            else "Start one with `ray start --head` and name it with --address HOST:PORT. If it asks for a token, set "
+            "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to it, and RAY_AUTH_MODE to token or to nothing."
         )
         return fail(name, error or "not reached", advice)
     done = "started and ended" if address == "local" else "joined"

@@ -52,9 +52,9 @@ def installed() -> list[Package]:
 
 def token_at_hand() -> bool:
     """Whether Ray would find a token to show."""
-    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
-        return True
-    return (Path.home() / ".ray" / "auth_token").exists()
+    from actors import cluster
+
+    return cluster.token_at_hand()
 
 
 def under_uv() -> bool:
