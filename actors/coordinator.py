@@ -345,7 +345,7 @@ class Coordinator:
             release, artefact = published.release, published.artefact
             score.release = release
             wanted = wanted_by_most(score.measurements, len(self._members.validators))
-            after = self._ledger.after(found, opinion.median, version=release.version, wanted=wanted)
+            after = self._ledger.after(terms, found, opinion.median, version=release.version, wanted=wanted)
             liars = self.config.adversary.agents if self.config.adversary is not None else None
             draft = record.record_of(terms, score, rows=rows, tracker=after.tracker, opinion=opinion, liars=liars)
             started = time.perf_counter()

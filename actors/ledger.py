@@ -103,9 +103,26 @@ class Ledger:
         rested = {} if self.changed is None else {"rested": self.tracker.rounds + 1 - self.changed}
         return {**self.tracker.to_dict(), **rested}
 
+    def kept_out(self, roster: tuple[str, ...], f: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Those of the roster that the gate refuses, and those that are judged and do not count: f at most.
+
+        Idle agents make a roster's f smaller than that of everybody enrolled. More than f kept out would leave
+        fewer than the n - f that make a quorum, so those in quarantine stay out first, then the worst reputations.
+        """
+        trust, asked = replace(self.trust, fault_bound=f), frozenset(roster)
+        out = [row for row, trusted in enumerate(trust.trusted.tolist()) if not trusted and trust.agents[row] in asked]
+        refused: list[bool] = trust.quarantined.tolist()
+        out = sorted(out, key=lambda row: (not refused[row], trust.reputation[row], row))[:f]
+        return (
+            tuple(sorted(trust.agents[row] for row in out if refused[row])),
+            tuple(sorted(trust.agents[row] for row in out if not refused[row])),
+        )
+
     def terms(self, config: SwarmConfig, release: Release, roster: tuple[str, ...], *, number: int) -> Terms:
         """The terms of round ``number``, that these agents learn in from this release."""
-        workload, asked = config.workload, frozenset(roster)
+        workload = config.workload
+        f = fault_bound(len(roster)) if config.fault_bound is None else config.fault_bound
+        quarantined, observed = self.kept_out(roster, f)
         return Terms(
             run=config.run,
             round=number,
@@ -113,7 +130,7 @@ class Ledger:
             base_version=release.version,
             base=release.digest,
             roster=roster,
-            fault_bound=fault_bound(len(roster)) if config.fault_bound is None else config.fault_bound,
+            fault_bound=f,
             dimension=workload.dimension,
             codec=workload.codec.name,
             norm_cap=self.norm_cap,
@@ -121,13 +138,13 @@ class Ledger:
             deadline_s=config.deadline_s,
             linger_s=config.linger_s,
             seed=config.seed,
-            quarantined=tuple(agent for agent in self.quarantined if agent in asked),
-            observed=tuple(agent for agent in self.observed if agent in asked),
+            quarantined=quarantined,
+            observed=observed,
             commit_reveal=config.commit_reveal,
             tuning=self.tuning,
         )
 
-    def after(self, found: Aggregation, kl: float, *, version: int, wanted: Wishes = ()) -> Ledger:
+    def after(self, terms: Terms, found: Aggregation, kl: float, *, version: int, wanted: Wishes = ()) -> Ledger:
         """The ledger after a round that made release ``version``, with the changes that the validators want."""
         flagged, proven = frozenset(found.flagged), {agent for agent, _ in found.proofs}
         outcomes = {
@@ -150,7 +167,7 @@ class Ledger:
             tuning=tuning,
             changed=tracker.rounds if wanted else self.changed,
             pending=good if back and good < version else None,
-            trust=self.trust.after_round(outcomes),
+            trust=replace(self.trust, fault_bound=terms.fault_bound).after_round(outcomes),
             tracker=tracker,
             previous=dict(found.digests),
             norm=found.norm,
