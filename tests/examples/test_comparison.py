@@ -126,6 +126,7 @@ def comparison() -> Comparison:
     return compare(plan, learn)
 
 
+@pytest.mark.e2e
 def test_learning_together_beats_chance_on_kinds_that_were_met_and_learning_alone_on_others(
     comparison: Comparison,
 ) -> None:
@@ -176,6 +177,7 @@ def test_a_round_without_a_screen_folds_every_row_that_was_sent() -> None:
     assert np.linalg.norm(held) < np.linalg.norm(value) / 3
 
 
+@pytest.mark.e2e
 async def test_most_learned_policies_roll_a_failing_release_back_and_it_helps() -> None:
     # A tendency, not a certainty: of five repetitions some learn to add capacity instead.
     rolled_back = 0
