@@ -84,7 +84,7 @@ def heard(
             workload=Measured(dimension=16),
             validators=2,
             adversary=Liar(frozenset({"agent-000"})),
-            deadline_s=0.5,
+            deadline_s=2.0,
             **getattr(request, "param", {}),
         )
         names = [COORDINATOR, AGGREGATOR, *(host_name(n) for n in range(2)), *(validator_name(n) for n in range(2))]
