@@ -3,57 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-BUDGET_S = 180.0
-ENVIRONMENT = {
-    name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "SWARMLORE_", "OTEL_"))
-} | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_memory_monitor_refresh_ms": "0"}
 
-
-def swarmlore(folder: Path, *arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway.cli", *map(str, arguments)],
-        cwd=folder,
-        env=_environment(environment),
-        capture_output=True,
-        text=True,
-        timeout=BUDGET_S,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout[-2000:] + done.stderr[-2000:]
-    return done
-
-
-def _environment(further: dict[str, str]) -> dict[str, str]:
-    root = str(Path(__file__).parents[2])
-    return {**ENVIRONMENT, "PYTHONPATH": root, **further}
-
-
-def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-def test_the_demo_learns_compares_and_saves(tmp_path: Path) -> None:
+def test_the_demo_learns_compares_and_saves(tmp_path: Path, swarmlore: Any) -> None:
     pytest.importorskip("sklearn")
     pytest.importorskip("matplotlib")
-    done = swarmlore(tmp_path, "demo", "--agents", 8, "--byzantine", 2, "--rounds", 3, "--out", "out", "--json")
-    found = lines(done)
+    found = swarmlore.lines(tmp_path, "demo", "--agents", 8, "--byzantine", 2, "--rounds", 3, "--out", "out")
     assert [line["event"] for line in found] == ["swarm", "round", "round", "round", "summary"]
     summary = found[-1]
     assert (summary["agents"], summary["byzantine"], summary["rounds"], summary["attack"]) == (8, 2, 3, "alie")
@@ -69,70 +31,56 @@ def test_the_demo_learns_compares_and_saves(tmp_path: Path) -> None:
     assert {line["run"] for line in saved} == {"attacked", "clean", "mean"}
 
 
-@pytest.fixture
-def head(ray_folder: str) -> Iterator[str]:
-    """A bare ``ray start --head`` on free ports, ended by its process id."""
-    address = f"127.0.0.1:{free_port()}"
-    ray = Path(sys.executable).with_name("ray")
-    command = [ray, "start", "--head", "--block", "--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats"]
-    command += ["--node-ip-address=127.0.0.1", f"--port={address.rpartition(':')[2]}", f"--temp-dir={ray_folder}/head"]
-    command += [f"--object-store-memory={100 * 2**20}", f"--ray-client-server-port={free_port()}"]
-    command += [f"--dashboard-agent-listen-port={free_port()}", f"--metrics-export-port={free_port()}"]
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        env=_environment({"RAY_AUTH_MODE": "disabled"}),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", int(address.rpartition(":")[2]))) == 0:
-                    break
-            time.sleep(0.2)
-        yield address
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
+def _experiences(path: Path) -> Path:
+    """Thirty experiences of each agent, and a line that is none."""
+    found: list[str] = []
+    for agent in range(9):
+        for step in range(30):
+            good = (agent + step) % 2
+            state = [float(good), 1.0 - good, step / 30]
+            line = {"agent": f"support-{agent}", "state": state, "action": step % 3, "reward": float(step % 3 == good)}
+            found.append(json.dumps(line | {"next_state": state, "done": step % 10 == 9}))
+    path.write_text("\n".join([*found, "not an experience"]) + "\n")
+    return path
 
 
-def test_a_swarm_on_a_cluster_stays_between_commands(tmp_path: Path, head: str) -> None:
-    at = ("--address", head, "--json")
-    error = json.loads(swarmlore(tmp_path, "status", *at, code=4).stderr)["error"]
-    assert error["code"] == "cluster.no_swarm"
-    started = json.loads(swarmlore(tmp_path, "up", "--workload", "null", "--agents", 9, *at).stdout)
+def test_a_swarm_on_a_cluster_stays_between_commands(tmp_path: Path, swarmlore: Any, head: str, home: Path) -> None:
+    at = ("--address", head)
+    mine = {"HOME": str(home)}
+    checks = swarmlore.document(tmp_path, "doctor", *at, **mine)
+    states = {check["name"]: check["state"] for check in checks["checks"]}
+    assert checks["healthy"]
+    assert (states["ray auth"], states["ray"], states["workers"]) == ("ok", "ok", "ok")
+    file = _experiences(tmp_path / "day.jsonl")
+    started = swarmlore.document(tmp_path, "up", "--experiences", file, *at, **mine)
+    assert (started["kind"], started["lines_read"], started["lines_skipped"]) == ("gradients", 30 * 9, 1)
     assert (started["agents"], started["release"]["version"]) == (9, 0)
-    assert swarmlore(tmp_path, "up", "--workload", "null", *at, code=8).stdout == ""
-    rounds = lines(swarmlore(tmp_path, "round", "--count", 2, *at))
+    error = swarmlore.error(tmp_path, "up", "--workload", "null", *at, code=8, **mine)
+    assert error["code"] == "cluster.swarm_running"
+    rounds = swarmlore.lines(tmp_path, "round", "--count", 2, *at, **mine)
     assert [(line["event"], line["round"], line["release"]["version"]) for line in rounds] == [
         ("round", 1, 1),
         ("round", 2, 2),
     ]
-    status = json.loads(swarmlore(tmp_path, "status", *at).stdout)
+    status = swarmlore.document(tmp_path, "status", *at, **mine)
     assert (status["rounds"], status["agents"], status["phase"]) == (2, 9, "idle")
     assert all(answer is not None for answer in status["actors"].values())
-    back = json.loads(swarmlore(tmp_path, "rollback", 1, *at).stdout)
+    back = swarmlore.document(tmp_path, "rollback", 1, *at, **mine)
     assert (back["version"], back["restores"]) == (3, 1)
-    assert json.loads(swarmlore(tmp_path, "rollback", 99, *at, code=10).stderr)["error"]["code"] == "release.unknown"
-    versions = [one["version"] for one in json.loads(swarmlore(tmp_path, "releases", *at).stdout)["releases"]]
-    assert versions == [3, 2, 1, 0]
-    seen = lines(swarmlore(tmp_path, "watch", "--after", 0, "--count", 2, *at))
+    assert swarmlore.error(tmp_path, "rollback", 99, *at, code=10, **mine)["code"] == "release.unknown"
+    releases = swarmlore.document(tmp_path, "releases", *at, **mine)["releases"]
+    assert [one["version"] for one in releases] == [3, 2, 1, 0]
+    seen = swarmlore.lines(tmp_path, "watch", "--after", 0, "--count", 2, *at, **mine)
     assert [line["round"] for line in seen] == [1, 2]
-    checks = json.loads(swarmlore(tmp_path, "doctor", *at).stdout)
-    assert checks["healthy"]
-    assert json.loads(swarmlore(tmp_path, "down", *at).stdout)["ended"] == 5
-    swarmlore(tmp_path, "status", *at, code=4)
+    assert swarmlore.document(tmp_path, "down", *at, **mine)["ended"] == 5
+    assert swarmlore.error(tmp_path, "status", *at, code=4, **mine)["code"] == "cluster.no_swarm"
 
 
-def test_a_swarm_in_the_foreground_is_found_by_the_others_and_ends_by_a_signal(tmp_path: Path) -> None:
+def test_a_swarm_in_the_foreground_is_found_by_the_others_and_ends_by_a_signal(tmp_path: Path, swarmlore: Any) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "gateway.cli", "up", "--workload", "null", "--agents", "6", "--hosts", "1", "--json"],
         cwd=tmp_path,
-        env=_environment({}),
+        env=swarmlore.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -142,7 +90,7 @@ def test_a_swarm_in_the_foreground_is_found_by_the_others_and_ends_by_a_signal(t
         facts = json.loads(process.stdout.readline())
         assert (facts["event"], facts["agents"]) == ("swarm", 6)
         assert json.loads((tmp_path / ".swarmlore" / "cluster.json").read_text())["address"] == facts["address"]
-        own = lines(swarmlore(tmp_path, "round", "--json"))[0]
+        own = swarmlore.lines(tmp_path, "round")[0]
         assert json.loads(process.stdout.readline())["release"]["digest"] == own["release"]["digest"]
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=60)
@@ -156,7 +104,7 @@ def test_a_swarm_in_the_foreground_is_found_by_the_others_and_ends_by_a_signal(t
             process.communicate()
 
 
-def test_where_no_cluster_is_there_is_none(tmp_path: Path) -> None:
-    done = swarmlore(tmp_path, "status", "--address", f"127.0.0.1:{free_port()}", code=3)
+def test_where_no_cluster_is_there_is_none(tmp_path: Path, swarmlore: Any, unused_port: int) -> None:
+    done = swarmlore(tmp_path, "status", "--address", f"127.0.0.1:{unused_port}", code=3)
     assert done.stdout == ""
     assert done.stderr.startswith("cluster.unreachable: ")
