@@ -61,6 +61,7 @@ class Aggregator:
             kind=semconv.ActorKind.AGGREGATOR, analyze=analyze, plan=plan, telemetry=self._telemetry
         )
         self._labels = {semconv.ATTR_WORKLOAD: config.workload.kind}
+        self._concluded: tuple[tuple[int, tuple[str, ...], int], asyncio.Future[Aggregation]] | None = None
 
     async def open(
         self, terms: Terms, previous: Mapping[str, bytes], revealed: bool = False, traceparent: str = ""
@@ -145,6 +146,14 @@ class Aggregator:
         state = self._intake.open
         if state is None:
             raise NoOpenRoundError(asked="aggregate")
+        # Two batches that were judged together both see the last answer; the work is done, and told, once.
+        question = (state.terms.round, agents, f)
+        if self._concluded is None or self._concluded[0] != question:
+            work = self._aggregated(state, agents, f, traceparent)
+            self._concluded = question, asyncio.ensure_future(work)
+        return await asyncio.shield(self._concluded[1])
+
+    async def _aggregated(self, state: OpenRound, agents: tuple[str, ...], f: int, traceparent: str) -> Aggregation:
         attributes = {semconv.ATTR_ROUND: state.terms.round, **self._labels}
         parent, labels = traceparent or None, self._labels
         with self._telemetry.phase(semconv.Phase.CLOSE, attributes=attributes, parent=parent) as span:
@@ -174,6 +183,7 @@ class Aggregator:
 
     async def finish(self, round_number: int) -> None:
         """The round is over; its rows can go. Late updates are kept for the next one."""
+        self._concluded = None
         await self._in_thread(self._intake.finish, round_number)
 
     async def status(self) -> dict[str, Any]:

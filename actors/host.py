@@ -351,6 +351,8 @@ class AgentHost:
             telemetry.event(semconv.EVENT_TRAINING_NOT_FINITE, told)
         if len(known):
             telemetry.gauge(semconv.METRIC_LOCAL_LOSS, float(known.mean()), labels)
+        if "heterogeneity" in learned.measures:
+            telemetry.gauge(semconv.METRIC_HETEROGENEITY, learned.measures["heterogeneity"], labels)
         telemetry.event(
             semconv.EVENT_LOCAL_TRAINING_COMPLETED,
             {

@@ -10,6 +10,7 @@ import pytest
 from ray.exceptions import ActorDiedError
 
 from actors.config import AGGREGATOR, COORDINATOR, host_name, validator_name
+from federation.aggregation import screened
 from federation.errors import QuorumError
 from federation.update import UpdateBatch
 
@@ -118,3 +119,17 @@ async def test_too_few_replies_end_in_the_numbers_and_not_in_a_wait(stage: Calla
     play.gone.clear()
     record = await play.coordinator.run_round.remote()
     assert record["agents_count"] == 8
+
+
+async def test_a_round_is_aggregated_once_however_its_batches_meet(
+    stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def counted(rows: Any, **settings: Any) -> Any:
+        calls.append(len(rows))
+        return screened(rows, **settings)
+
+    monkeypatch.setattr("actors.aggregator.screened", counted)
+    await rounds(stage(hosts=8), 5)
+    assert calls == [8] * 5
