@@ -65,6 +65,7 @@ def round_(
         }
         output.document(found)
         rows = [["as the caller waits", *_cells(found["answer"])], ["round", *_cells(found["round"])]]
+        rows += [["(one empty Ray call)", *_cells(found["ray_call"])]]
         rows += [[name.removesuffix("_ms"), *_cells(part)] for name, part in found["phases"].items()]
         output.table("milliseconds", ["", "median", "p95", "min", "max"], rows)
 
@@ -116,6 +117,7 @@ def _configuration(
 async def rounds_measured(config: Any, *, rounds: int) -> dict[str, Any]:
     """Start-up time, and the times of rounds and of their phases, after a warm-up, on a Ray of our own."""
     from actors import Swarm, cluster
+    from actors.config import host_name
 
     await asyncio.to_thread(cluster.join, "local")
     started = time.perf_counter()
@@ -130,12 +132,19 @@ async def rounds_measured(config: Any, *, rounds: int) -> dict[str, Any]:
             if number >= WARM_UP:
                 answers.append(1e3 * (time.perf_counter() - asked))
                 records.append(record)
+        calls: list[float] = []
+        for _ in range(2 * rounds):
+            asked = time.perf_counter()
+            await cluster.find(host_name(0)).node.remote()
+            calls.append(1e3 * (time.perf_counter() - asked))
     finally:
         await swarm.stop()
     return {
         "ready_s": ready_s,
         "hosts": swarm.facts["hosts"],
         "answer": spread(answers),
+        # One empty call of an actor, after the rounds and in the same run: how fast the machine is today.
+        "ray_call": spread(calls),
         "round": spread([record["total_duration_ms"] for record in records]),
         "phases": {
             phase: spread([record[phase] for record in records]) for phase in PHASES if phase != "total_duration_ms"
