@@ -61,6 +61,13 @@ def _command(found: Results, name: str) -> str:
     return str(result.get("command", f"python -m benchmarks.{name}")).replace(" --json", "")
 
 
+def _compression(result: Any) -> str:
+    return "; ".join(
+        f"{row['codec']}{' with feedback' if row['error_feedback'] else ''} {row['ratio']:.1f} x, {row['lost']:+.1f}"
+        for row in result["rows"][1:]
+    )
+
+
 TABLE: tuple[tuple[str, str, str, Callable[..., str]], ...] = (
     ("full round, 100 agents, 985 parameters, 10 epochs of batch 32", "≤ 30 ms", "round-100", _round),
     ("the same, 1,000 agents", "≤ 200 ms", "round-1000", _round),
@@ -72,6 +79,7 @@ TABLE: tuple[tuple[str, str, str, Callable[..., str]], ...] = (
     ("pairwise distances, 100 x 10⁶", "≤ 160 ms", "rules-1000000", _rule("kernel: squared distances")),
     ("geometric median, 100 x 10⁶, 8 steps", "≤ 200 ms", "rules-1000000", _rule("geometric_median, 8 steps")),
     ("KL check, 1,000 parameters", "≤ 1 ms", "judgement", _kl),
+    ("compression, and points of accuracy it costs", "10 x", "compression", _compression),
     (
         "100 agents ready, after Ray is up",
         "≤ 2 s",
