@@ -19,8 +19,7 @@ from actors.faults import LOST, LOST_ARGUMENT
 from actors.host import MissingBaseError
 from actors.messages import Aggregation, Measurement, Receipt
 from federation.errors import NoOpenRoundError, RoundAbortedError, SwarmError
-from federation.release import Release
-from federation.round import (
+from federation.events import (
     Abort,
     Aggregate,
     Aggregated,
@@ -37,7 +36,6 @@ from federation.round import (
     Lost,
     Opened,
     Released,
-    Round,
     Stopped,
     Ticked,
     Validate,
@@ -45,7 +43,9 @@ from federation.round import (
     Wake,
     WindowExtended,
 )
-from federation.round import Release as MakeRelease
+from federation.events import Release as MakeRelease
+from federation.release import Release
+from federation.round import Round
 from federation.terms import Terms
 
 REVIEW_AT = 0.8

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.errors import QuorumError, RoundAbortedError, RuleBoundError, SettingError, TransitionError
-from federation.round import (
+from federation.events import (
     Abort,
     Aggregate,
     Aggregated,
@@ -27,11 +27,9 @@ from federation.round import (
     Instruction,
     Lost,
     Opened,
-    Phase,
     QuorumRaised,
     Release,
     Released,
-    Round,
     Stopped,
     Ticked,
     Validate,
@@ -39,6 +37,7 @@ from federation.round import (
     Wake,
     WindowExtended,
 )
+from federation.round import Phase, Round
 
 ROSTER = tuple("abcdefg")
 RULE = RuleBoundError(rule="krum", n=3, f=2, needed=7, bound="n >= 2f + 3")
