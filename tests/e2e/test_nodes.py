@@ -24,11 +24,13 @@ async def test_a_node_disappears_in_mid_round_and_capacity_returns(
     assert nodes.address is not None
     ray.init(address=nodes.address, namespace="swarmlore", log_to_driver=False, logging_level=logging.ERROR)
     try:
-        swarm = await Swarm.start(config(hosts=2, deadline_s=4.0, linger_s=2.0), address=nodes.address)
+        nodes.wait_for_nodes()
+        async with asyncio.timeout(30):
+            while ray.cluster_resources().get("CPU") != 2:  # noqa: ASYNC110 - Ray tells nobody when a node joins
+                await asyncio.sleep(0.1)
+        swarm = await _spread_swarm(config(hosts=2, deadline_s=4.0, linger_s=2.0), nodes.address)
         first = await swarm.run_round()
         assert first["agents_count"] == 12
-        places = {await _node_of(host) for host in ("swarmlore-host-0", "swarmlore-host-1")}
-        assert len(places) == 2, "the two hosts were put on different nodes"
 
         under_way = asyncio.create_task(swarm.run_round())
         await asyncio.sleep(0.002)
@@ -49,6 +51,16 @@ async def test_a_node_disappears_in_mid_round_and_capacity_returns(
         cluster.dismiss()
         ray.shutdown()
         nodes.shutdown()
+
+
+async def _spread_swarm(config: SwarmConfig, address: str) -> Swarm:
+    """A swarm with its two hosts on two nodes. The wish is a soft one: a busy new node may be passed over."""
+    for _ in range(4):
+        swarm = await Swarm.start(config, address=address)
+        if len({await _node_of(host) for host in ("swarmlore-host-0", "swarmlore-host-1")}) == 2:
+            return swarm
+        await swarm.stop()
+    raise AssertionError("the two hosts were never put on different nodes")
 
 
 async def _next_release(swarm: Swarm) -> dict[str, Any]:
