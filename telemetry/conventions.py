@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from telemetry.promnames import metric_name
+
 Node = Mapping[str, Any]
 
 ROOT = "federated.learning"
@@ -101,10 +103,7 @@ def bounded(attribute: Node) -> bool:
 
 def prometheus_name(name: str, instrument: str, unit: str) -> str:
     """The name under which a metric arrives in Prometheus, without ``_bucket`` and the like."""
-    flat = name.replace(".", "_")
-    suffix = {"s": "_seconds", "By": "_bytes"}.get(unit, "")
-    flat = flat if flat.endswith(suffix) else flat + suffix
-    return flat if instrument != "counter" or flat.endswith("_total") else flat + "_total"
+    return metric_name(name, unit=unit, instrument=instrument)
 
 
 def read(folder: Path) -> Registry:
