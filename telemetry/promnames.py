@@ -32,7 +32,7 @@ def metric_name(name: str, *, unit: str, instrument: str) -> str:
     """The Prometheus name of a metric; a histogram's series add `BUCKET`, `SUM` and `COUNT` to it.
 
     Args:
-        name: the OpenTelemetry name, e.g. ``federated.learning.round_duration``.
+        name: the OpenTelemetry name, with dots.
         unit: UCUM, or a word in braces, which leaves no trace in the name.
         instrument: ``counter``, ``updowncounter``, ``gauge`` or ``histogram``.
     """
@@ -54,7 +54,7 @@ def metric_name(name: str, *, unit: str, instrument: str) -> str:
 
 
 def label_name(key: str) -> str:
-    """The Prometheus label of an attribute: ``federated_learning_phase`` for ``federated.learning.phase``."""
+    """The Prometheus label of an attribute: ``service_name`` for ``service.name``."""
     flat = _NO_LABEL.sub("_", key)
     return f"key_{flat}" if flat[:1].isdigit() else flat
 
