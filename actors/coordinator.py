@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from actors import record
 from actors.cast import Handle, Score
+from actors.columns import columns
 from actors.conductor import Conductor
 from actors.config import SwarmConfig
 from actors.journal import Journal
@@ -157,15 +158,17 @@ class Coordinator:
         self._conductor.stop(reason)
         return True
 
-    async def records(self, after: int = 0, *, wait_s: float = 0.0, limit: int = 1000) -> list[dict[str, Any]]:
-        """Records of rounds numbered above ``after``; waits for one when there is none yet."""
+    async def records(
+        self, after: int = 0, *, wait_s: float = 0.0, limit: int = 1000, brief: bool = False
+    ) -> list[dict[str, Any]]:
+        """Records of rounds numbered above ``after``; waits for one when there is none. Brief ones name no agents."""
         if wait_s > 0:
             try:
                 async with asyncio.timeout(wait_s), self._news:
                     await self._news.wait_for(lambda: self._last_told > after)
             except TimeoutError:
                 pass
-        return await asyncio.to_thread(self._journal.records, after=after, limit=limit)
+        return await asyncio.to_thread(record.read, self._journal, after=after, limit=limit, brief=brief)
 
     async def release(self, version: int | None = None) -> dict[str, Any]:
         """A release with its artefact and the key to verify it; the current one when no version is named."""
@@ -192,9 +195,25 @@ class Coordinator:
             await self._taken_up()
             return done
 
-    async def verdicts(self, round_number: int | None = None, agent: str | None = None) -> list[dict[str, Any]]:
-        """Verdicts of a round, of an agent, or of both."""
-        return await asyncio.to_thread(self._journal.verdicts, round_number=round_number, agent=agent)
+    async def verdicts(
+        self, round_number: int | None = None, agent: str | None = None, *, after: int = 0, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Verdicts of a round, of an agent, or of both; those of rounds above ``after``, at most ``limit``."""
+        return await asyncio.to_thread(
+            self._journal.verdicts, round_number=round_number, agent=agent, after=after, limit=limit
+        )
+
+    async def columns(self, rounds: Sequence[int]) -> dict[int, str]:
+        """round -> its verdicts, one letter an agent (`actors.columns`)."""
+        return await asyncio.to_thread(columns, self._journal, self.config.agents, rounds)
+
+    async def agents(self) -> list[dict[str, Any]]:
+        """Every agent: its host, whether it has data, and how the trust ledger sees it."""
+        return await asyncio.to_thread(self._members.described, self._ledger.trust)
+
+    async def round_of(self, request: str) -> int | None:
+        """The round that answers a request id; None for one that is not known, or not any more."""
+        return await asyncio.to_thread(self._journal.round_of, request)
 
     async def proofs(self) -> list[dict[str, Any]]:
         """Every proof of equivocation, with the key that it can be checked against."""
@@ -205,8 +224,8 @@ class Coordinator:
         """The name of the host that an agent lives on."""
         return self._members.host_of(agent)
 
-    async def status(self) -> dict[str, Any]:
-        """The swarm in short, as plain data. Actors that do not answer are reported as silent."""
+    async def status(self, *, actors: bool = True) -> dict[str, Any]:
+        """The swarm in short, as plain data. Actors that do not answer are reported as silent, or are not asked."""
         conductor = self._conductor
         live = conductor is not None and not conductor.round.over
         return {
@@ -224,7 +243,7 @@ class Coordinator:
             "interval_s": self._learning.interval_s,
             **self._ledger.summary(),
             "mape": self._reflection.summary(),
-            "actors": await self._members.statuses(),
+            "actors": await self._members.statuses() if actors else {},
         }
 
     async def drain(self) -> dict[str, bool]:

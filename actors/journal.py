@@ -313,15 +313,23 @@ class Journal:
         with self._lock:
             return self._db.execute("SELECT COALESCE(MAX(round), 0) FROM rounds").fetchone()[0]
 
-    def verdicts(self, *, round_number: int | None = None, agent: str | None = None) -> list[dict[str, Any]]:
-        """Verdicts of a round, of an agent, or of both."""
+    def decisions(self, round_number: int) -> list[tuple[str, str, str, str]]:
+        """(agent, decision, judge, reason) of everybody who was judged in a round."""
+        query = "SELECT agent, decision, judge, reason FROM verdicts WHERE round = ?"
+        with self._lock:
+            return self._db.execute(query, (round_number,)).fetchall()
+
+    def verdicts(
+        self, *, round_number: int | None = None, agent: str | None = None, after: int = 0, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Verdicts of a round, of an agent, or of both; those of rounds above ``after``, at most ``limit``."""
         clauses = {"round": round_number, "agent": agent}
         named = {name: value for name, value in clauses.items() if value is not None}
-        where = " AND ".join(f"{name} = ?" for name in named) or "1"
+        where = " AND ".join(["round > ?", *(f"{name} = ?" for name in named)])
         with self._lock:
             found = self._db.execute(
-                f"SELECT * FROM verdicts WHERE {where} ORDER BY round, agent",  # noqa: S608 - two constant names
-                tuple(named.values()),
+                f"SELECT * FROM verdicts WHERE {where} ORDER BY round, agent LIMIT ?",  # noqa: S608 - constant names
+                (after, *named.values(), -1 if limit is None else limit),
             )
             names = [column[0] for column in found.description]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

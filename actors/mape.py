@@ -68,7 +68,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Knowledge(Generic[O]):
-    """What a loop remembers, bounded: the last observations, and counts since it started."""
+    """What a loop remembers, bounded: observations, counts, and the last cycle that found something."""
 
     span: int = 64
     history: deque[O] = field(init=False)
@@ -77,6 +77,7 @@ class Knowledge(Generic[O]):
     outcomes: Counter[str] = field(default_factory=Counter[str])
     facts: dict[str, float] = field(default_factory=dict[str, float])
     cycles: int = 0
+    last: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         self.history = deque(maxlen=self.span)
@@ -88,6 +89,14 @@ class Knowledge(Generic[O]):
         self.actions.update(outcome.action.name for outcome in outcomes)
         self.outcomes.update(f"{outcome.action.name}:{outcome.result}" for outcome in outcomes)
         self.cycles += 1
+        if symptoms or outcomes:
+            self.last = {
+                "cycle": self.cycles,
+                "symptoms": [{"name": found.name, "detail": found.detail} for found in symptoms],
+                "outcomes": [
+                    {"action": done.action.name, "result": str(done.result), "detail": done.detail} for done in outcomes
+                ],
+            }
 
     def summary(self) -> dict[str, Any]:
         """The counts as plain data."""
@@ -97,6 +106,7 @@ class Knowledge(Generic[O]):
             "actions": dict(self.actions),
             "outcomes": dict(self.outcomes),
             "facts": dict(self.facts),
+            "last": self.last,
         }
 
 

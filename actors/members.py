@@ -15,6 +15,7 @@ from actors.journal import Journal
 from actors.releases import Published
 from federation.errors import SettingError, SwarmError
 from federation.heterogeneity import heterogeneity
+from federation.trust import Standing, TrustLedger
 
 ANSWER_S = 2.0
 """How long an actor may take to say how it is before it is reported as silent."""
@@ -56,12 +57,20 @@ class Members:
         self.hosts = {host_name(number): agents for number, agents in enumerate(shares)}
         self.validators = [validator_name(number) for number in range(config.validators)]
         self.idle: frozenset[str] = frozenset()
-        self._find, self._put, self._revive = find, put, revive
+        self._find_anew, self._put, self._revive = find, put, revive
+        self._handles: dict[str, Handle] = {}
 
     @property
     def roster(self) -> tuple[str, ...]:
         """The agents that have something to learn from; all of them when none has."""
         return tuple(agent for agent in self.agents if agent not in self.idle) or self.agents
+
+    def find(self, name: str) -> Handle:
+        """The handle of an actor. It stays good when Ray restarts the actor, so it is looked up once."""
+        handle = self._handles.get(name)
+        if handle is None:
+            handle = self._handles[name] = self._find_anew(name)
+        return handle
 
     async def enrol(self, journal: Journal) -> None:
         """Write down every agent's public key, and find out who is idle.
@@ -72,7 +81,7 @@ class Members:
         known = await asyncio.to_thread(journal.keys)
 
         async def keys_of(host: str) -> tuple[dict[str, bytes], tuple[str, ...]]:
-            handle = self._find(host)
+            handle = self.find(host)
             try:
                 return await handle.enrol.remote(), tuple(await handle.idle.remote())
             except LOST:
@@ -90,9 +99,28 @@ class Members:
             await asyncio.to_thread(journal.enrol, host, keys)
         self.idle = frozenset(agent for _, agents in shares for agent in agents)
 
+    def described(self, trust: TrustLedger) -> list[dict[str, Any]]:
+        """Every agent: its host, whether it has data, and its conduct."""
+        homes = {agent: host for host, agents in self.hosts.items() for agent in agents}
+        columns = zip(
+            trust.agents, trust.standing.tolist(), trust.reputation.tolist(), trust.wait.tolist(), strict=True
+        )
+        return [
+            {
+                "agent": agent,
+                "host": homes[agent],
+                "idle": agent in self.idle,
+                "standing": Standing(standing).word,
+                "reputation": round(reputation, 4),
+                "quarantine_rounds": wait,
+            }
+            for agent, standing, reputation, wait in columns
+            if agent in homes
+        ]
+
     async def heterogeneity(self) -> float:
         """How differently the agents act, 0 to 1 (specification 5.3)."""
-        answers = await asyncio.gather(*(self._find(host).histogram.remote() for host in self.hosts))
+        answers = await asyncio.gather(*(self.find(host).histogram.remote() for host in self.hosts))
         return heterogeneity(np.concatenate([counts for _, counts in answers]))
 
     def host_of(self, agent: str) -> str:
@@ -106,7 +134,7 @@ class Members:
         """Who plays in a round of these agents."""
         asked = frozenset(roster)
         hosts = {host: tuple(agent for agent in agents if agent in asked) for host, agents in self.hosts.items()}
-        return Cast(hosts=hosts, validators=self.validators, aggregator=AGGREGATOR, find=self._find, put=self._put)
+        return Cast(hosts=hosts, validators=self.validators, aggregator=AGGREGATOR, find=self.find, put=self._put)
 
     async def spread(self, published: Published, public: bytes) -> tuple[str, ...]:
         """Give a release to all hosts. Returns those that have it."""
@@ -124,6 +152,7 @@ class Members:
         for host in hosts:
             if await self._status_of(host) is None:
                 self._revive(host)
+                self._handles.pop(host, None)  # it may be another actor now
                 silent.append(host)
         return tuple(silent)
 
@@ -134,7 +163,7 @@ class Members:
         async def drained(name: str) -> bool:
             try:
                 async with asyncio.timeout(3 * ANSWER_S):
-                    return bool(await self._find(name).drain.remote())
+                    return bool(await self.find(name).drain.remote())
             except (*LOST, TimeoutError, ValueError):
                 return False
 
@@ -144,6 +173,6 @@ class Members:
     async def _status_of(self, name: str) -> dict[str, Any] | None:
         try:
             async with asyncio.timeout(ANSWER_S):
-                return await self._find(name).status.remote()
+                return await self.find(name).status.remote()
         except (*LOST, TimeoutError, ValueError):
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from actors.cast import Score
-from actors.journal import VerdictRow
+from actors.journal import Journal, VerdictRow
 from actors.messages import Aggregation
 from federation.convergence import ConvergenceTracker, Disagreement
 from federation.errors import RoundAbortedError, SwarmError
@@ -57,11 +58,10 @@ def verdict_rows(found: Aggregation) -> list[VerdictRow]:
 
 def verdict_summary(rows: Sequence[VerdictRow]) -> dict[str, Any]:
     """Counts by decision, and the verdict of every agent that was not simply accepted."""
-    counts = {decision.word: 0 for decision in Decision}
-    for row in rows:
-        counts[row[1]] += 1
-    names = ("decision", "judge", "reason", "score", "threshold")
-    agents = {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows if row[1] != Decision.ACCEPTED.word}
+    found = Counter(row[1] for row in rows)
+    counts = {decision.word: found[decision.word] for decision in Decision}
+    names, accepted = ("decision", "judge", "reason", "score", "threshold"), Decision.ACCEPTED.word
+    agents = {row[0]: dict(zip(names, row[1:], strict=True)) for row in rows if row[1] != accepted}
     return {**counts, "agents": agents}
 
 
@@ -150,6 +150,15 @@ def timed(record: dict[str, Any], score: Score, *, total_s: float) -> dict[str, 
         "hosts_applied": score.applied,
         "agents_applied": score.agents_applied,
     }
+
+
+def read(journal: Journal, *, after: int, limit: int, brief: bool) -> list[dict[str, Any]]:
+    """Records of ended rounds above ``after``, oldest first. Brief ones name no agents in their verdicts."""
+    found = journal.records(after=after, limit=limit)
+    for done in found:
+        if brief and "verdicts" in done:
+            del done["verdicts"]["agents"]
+    return found
 
 
 def ending(terms: Terms, error: SwarmError) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from actors import cluster
 from actors.agent import Reading
+from actors.cast import Handle
 from actors.config import COORDINATOR, NAMESPACE, SwarmConfig
 from federation.errors import SwarmError
 
@@ -25,9 +26,12 @@ class Swarm:
     Every method may be called while a round runs. Errors of the federation arrive as themselves.
     """
 
-    def __init__(self, facts: dict[str, Any], *, owns_cluster: bool) -> None:
+    def __init__(
+        self, facts: dict[str, Any], *, owns_cluster: bool, find: Callable[[str], Handle] = cluster.find
+    ) -> None:
         self.facts = facts
         self._owns_cluster = owns_cluster
+        self._find = find
         self._homes: dict[str, str] = {}
 
     @classmethod
@@ -64,13 +68,19 @@ class Swarm:
         swarm.facts = {**await swarm._ask("start"), "address": found["address"]}
         return swarm
 
-    async def run_round(self) -> dict[str, Any]:
+    async def run_round(self, request: str = "") -> dict[str, Any]:
         """Run one round, and answer with its record. Survives a restart of the coordinator.
+
+        The same ``request`` id is answered with the same round, however often it is asked.
 
         Raises:
             QuorumError, RuleBoundError, RoundAbortedError: when the round ends without a release.
         """
-        return await self._ask("run_round", uuid.uuid4().hex)
+        return await self._ask("run_round", request or uuid.uuid4().hex)
+
+    async def round_of(self, request: str) -> int | None:
+        """The round that answers a request id; None for one that is not known, or not any more."""
+        return await self._ask("round_of", request)
 
     async def rounds(self, count: int | None = None, *, until_converged: bool = True) -> AsyncIterator[dict[str, Any]]:
         """Run rounds, and yield the record of each; ends after ``count``, or once converged."""
@@ -90,6 +100,20 @@ class Swarm:
                 last = record["round"]
                 yield record
 
+    async def records(
+        self, after: int = 0, *, wait_s: float = 0.0, limit: int = 1000, brief: bool = False
+    ) -> list[dict[str, Any]]:
+        """Records of rounds numbered above ``after``; waits for one when there is none. Brief ones name no agents."""
+        return await self._ask("records", after, wait_s=wait_s, limit=limit, brief=brief)
+
+    async def columns(self, rounds: Sequence[int]) -> dict[int, str]:
+        """round -> its verdicts, one letter an agent in the order of `agents` (`actors.columns`)."""
+        return await self._ask("columns", list(rounds))
+
+    async def agents(self) -> list[dict[str, Any]]:
+        """Every agent: its host, whether it has data, its standing and its reputation."""
+        return await self._ask("agents")
+
     async def start_learning(
         self, interval_s: float = 0.0, *, rounds: int | None = None, until_converged: bool = False
     ) -> None:
@@ -100,9 +124,9 @@ class Swarm:
         """Stop learning in the background."""
         await self._ask("stop_learning")
 
-    async def status(self) -> dict[str, Any]:
-        """What the swarm is doing, as plain data."""
-        return await self._ask("status")
+    async def status(self, *, actors: bool = True) -> dict[str, Any]:
+        """What the swarm is doing, as plain data; without the actors' own words if so asked."""
+        return await self._ask("status", actors=actors)
 
     async def releases(self, limit: int = 100) -> list[dict[str, Any]]:
         """The newest releases, newest first."""
@@ -116,9 +140,11 @@ class Swarm:
         """Bring back the value of an earlier release, as a new release."""
         return await self._ask("rollback", version)
 
-    async def verdicts(self, round_number: int | None = None, agent: str | None = None) -> list[dict[str, Any]]:
-        """Verdicts of a round, of an agent, or of both."""
-        return await self._ask("verdicts", round_number, agent)
+    async def verdicts(
+        self, round_number: int | None = None, agent: str | None = None, *, after: int = 0, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Verdicts of a round, of an agent, or of both; those of rounds above ``after``, at most ``limit``."""
+        return await self._ask("verdicts", round_number, agent, after=after, limit=limit)
 
     async def proofs(self) -> list[dict[str, Any]]:
         """Every proof of equivocation."""
@@ -162,14 +188,14 @@ class Swarm:
     async def _at_home(self, agent: str, method: str, *arguments: Any) -> Any:
         if agent not in self._homes:
             self._homes[agent] = await self._ask("host_of", agent)
-        return await _answer(getattr(cluster.find(self._homes[agent]), method).remote(agent, *arguments))
+        return await _answer(getattr(self._find(self._homes[agent]), method).remote(agent, *arguments))
 
     async def _ask(self, method: str, *arguments: Any, **named: Any) -> Any:
         """The coordinator's answer; waits while it is being restarted, and asks again."""
         deadline = asyncio.get_running_loop().time() + PATIENCE_S
         while True:
             try:
-                return await _answer(getattr(cluster.find(COORDINATOR), method).remote(*arguments, **named))
+                return await _answer(getattr(self._find(COORDINATOR), method).remote(*arguments, **named))
             except _lost():
                 if asyncio.get_running_loop().time() > deadline:
                     raise
