@@ -18,7 +18,7 @@ from actors.messages import Receipt
 from federation.compression import Codec
 from federation.errors import BatchError, NoOpenRoundError, RoundAbortedError
 from federation.gate import CULPABLE, Gate, GateReport, Refusal
-from federation.identity import EquivocationProof
+from federation.identity import EquivocationProof, rows_of
 from federation.terms import Terms
 from federation.update import CommitBatch, UpdateBatch, checked_batch
 
@@ -91,11 +91,12 @@ class OpenRound:
         """The report in short. Observed agents have answered, and do not count towards the quorum."""
         if report.late:
             return Receipt(host=report.host, late=report.accepted, counts=counts)
+        observed = self.observed
         refused = {agent: str(code) for agent, code in report.refused.items() if code in FINAL}
-        refused.update({agent: OBSERVED for agent in report.accepted if agent in self.observed})
+        refused.update({agent: OBSERVED for agent in report.accepted if agent in observed})
         return Receipt(
             host=report.host,
-            accepted=tuple(agent for agent in report.accepted if agent not in self.observed),
+            accepted=tuple(agent for agent in report.accepted if agent not in observed),
             refused=refused,
             withdrawn=report.withdrawn,
             counts=counts,
@@ -104,23 +105,19 @@ class OpenRound:
     @property
     def valid(self) -> int:
         """Updates that count so far."""
-        return sum(
-            agent not in self.refused and agent not in self.observed
-            for report in self.reports
-            for agent in report.accepted
-        )
+        return len(self.counted)
 
     @property
     def counted(self) -> tuple[str, ...]:
         """The agents whose updates count so far, sorted."""
-        held = {agent for report in self.reports for agent in report.accepted}
+        held = set[str]().union(*(report.accepted for report in self.reports))
         return tuple(sorted(held - self.refused.keys() - self.observed))
 
     @property
     def answered(self) -> bool:
         """Whether there is nothing more to wait for: every agent's update counts, or never will."""
-        seen = {agent for report in self.reports for agent in report.accepted}
-        return len((seen | self.refused.keys()) & set(self.terms.roster)) == len(self.terms.roster)
+        seen = set[str](self.refused).union(*(report.accepted for report in self.reports))
+        return seen.issuperset(self.terms.roster)
 
 
 class Intake:
@@ -237,7 +234,8 @@ class Intake:
             RoundAbortedError: when an agent's update is not here: the caller counts on one that never came.
         """
         places = {agent: place for place, agent in enumerate(agents)}
-        roster = set(state.terms.roster) - state.refused.keys() - state.observed - set(state.terms.quarantined)
+        observed = state.observed
+        roster = set(state.terms.roster) - state.refused.keys() - observed - set(state.terms.quarantined)
         stale = tuple(
             sorted(
                 agent
@@ -261,11 +259,12 @@ class Intake:
             there, here = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
             rows[there], weights[there] = report.rows[here], report.weights[here]
             losses[there], norms[there] = report.losses[here], report.norms[here]
-            digests.update({report.accepted[row]: report.digests[row].tobytes() for row in here})
+            payloads = rows_of(report.digests)
+            digests.update({report.accepted[row]: payloads[row] for row in here})
             watched += [
                 (agent, report.rows[row])
                 for row, agent in enumerate(report.accepted)
-                if agent in state.observed and agent not in state.refused
+                if agent in observed and agent not in state.refused
             ]
         if overtaken:
             self._journal.mark_late(overtaken)

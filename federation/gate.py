@@ -17,6 +17,7 @@ with whatever else wrong with them they come.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from federation.identity import (
     Statement,
     commitment,
     payload_digests,
+    rows_of,
     verify_all,
 )
 from federation.terms import Terms
@@ -224,8 +226,9 @@ class Gate:
         kept, rows = self._open(batch, codes)
         wide = rows.astype(np.float64)
         norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))
-        for place, row in enumerate(kept):
-            codes[row] = self._content(batch, row, float(norms[place]))
+        weights, digests = batch.weights.tolist(), rows_of(batch.digests)
+        for row, norm in zip(kept, norms.tolist(), strict=True):
+            codes[row] = self._content(batch.agents[row], norm, weights[row], digests[row])
         good = [place for place, row in enumerate(kept) if codes[row] is None]
         chosen = [kept[place] for place in good]
         for row, code in enumerate(codes):
@@ -299,9 +302,9 @@ class Gate:
         genuine = verify_all(
             [self._keys[agent] for agent in agents],
             batch.statement.messages(agents, batch.digests[candidates]),
-            [batch.signatures[row].tobytes() for row in candidates],
+            rows_of(batch.signatures[candidates]),
         )
-        for row, good in zip(candidates, genuine, strict=True):
+        for row, good in zip(candidates, genuine.tolist(), strict=True):
             if not good:
                 codes[row] = Refusal.SIGNATURE
 
@@ -311,13 +314,16 @@ class Gate:
         Returns the proofs, and the agents whose accepted update is void.
         """
         here: dict[str, int] = {}
+        digests, signatures = rows_of(batch.digests), rows_of(batch.signatures)
         proofs: list[EquivocationProof] = []
         withdrawn: list[str] = []
         for row, agent in enumerate(batch.agents):
             if codes[row] is not None:
                 continue
-            digest, signature = batch.digests[row].tobytes(), batch.signatures[row].tobytes()
-            seen = self._seen.setdefault(agent, _Seen(digest, signature, {digest}))
+            digest, signature = digests[row], signatures[row]
+            seen = self._seen.get(agent)
+            if seen is None:
+                seen = self._seen[agent] = _Seen(digest, signature, {digest})
             if digest in seen.digests:
                 if seen.final or agent in here or len(seen.digests) > 1:
                     codes[row] = Refusal.DUPLICATE
@@ -344,9 +350,10 @@ class Gate:
 
     def _open(self, batch: UpdateBatch, codes: list[Refusal | None]) -> tuple[list[int], NDArray[np.float32]]:
         """The rows still standing, and what they decode to. A row that breaks the codec is refused alone."""
-        for row, code in enumerate(codes):
-            if code is None:
-                codes[row] = self._reveal(batch, row)
+        if self.terms.commit_reveal:
+            for row, code in enumerate(codes):
+                if code is None:
+                    codes[row] = self._reveal(batch, row)
         kept = [row for row, code in enumerate(codes) if code is None]
         dimension = self.terms.dimension
         if not kept:
@@ -362,22 +369,20 @@ class Gate:
         return kept, self._codec.decode(batch.payload[kept], dimension)
 
     def _reveal(self, batch: UpdateBatch, row: int) -> Refusal | None:
-        if not self.terms.commit_reveal:
-            return None
         sealed = self._commitments.get(batch.agents[row])
         if sealed is None or batch.nonces is None:
             return Refusal.UNCOMMITTED
         opened = commitment(batch.agents[row], batch.digests[row].tobytes(), batch.nonces[row].tobytes())
         return None if opened == sealed else Refusal.COMMITMENT
 
-    def _content(self, batch: UpdateBatch, row: int, norm: float) -> Refusal | None:
-        if not np.isfinite(norm):
+    def _content(self, agent: str, norm: float, weight: float, digest: bytes) -> Refusal | None:
+        if not math.isfinite(norm):
             return Refusal.NOT_FINITE
-        if not 0 < batch.weights[row] <= self.terms.weight_cap:
+        if not 0 < weight <= self.terms.weight_cap:
             return Refusal.WEIGHT
         if norm > self.terms.norm_cap:
             return Refusal.NORM
-        if norm > 0 and self._previous.get(batch.agents[row]) == batch.digests[row].tobytes():
+        if norm > 0 and self._previous.get(agent) == digest:
             return Refusal.REPLAYED
         return None
 

@@ -99,22 +99,33 @@ def framed(*fields: bytes | str) -> bytes:
     parts: list[bytes] = []
     for field in fields:
         raw = field.encode() if isinstance(field, str) else field
-        parts += (struct.pack("<I", len(raw)), raw)
+        parts += (_LENGTH(len(raw)), raw)
     return b"".join(parts)
+
+
+_LENGTH = struct.Struct("<I").pack
+
+
+def rows_of(rows: Bytes2D) -> list[bytes]:
+    """The bytes of each row of a ``(k, w) uint8`` table."""
+    width, table = rows.shape[1], rows.tobytes()
+    return [table[start : start + width] for start in range(0, len(table), width)]
 
 
 def payload_digests(codec: str, payload: NDArray[Any], weights: NDArray[np.float64]) -> Bytes2D:
     """``(k, 32) uint8``: SHA-256 of each agent's payload row together with the weight it declares."""
     rows = np.ascontiguousarray(payload)
     head = hashlib.sha256(b"swarmlore/payload/1" + framed(codec, rows.dtype.str) + struct.pack("<Q", rows.shape[1]))
-    declared = np.asarray(weights, dtype="<f8")
-    digests = np.empty((len(rows), DIGEST_BYTES), np.uint8)
+    declared = np.ascontiguousarray(weights, dtype="<f8").tobytes()
+    width = rows.dtype.itemsize * rows.shape[1]
+    flat = memoryview(rows.reshape(-1).view(np.uint8))
+    digests: list[bytes] = []
     for row in range(len(rows)):
         state = head.copy()
-        state.update(declared[row].tobytes())
-        state.update(rows[row].data)
-        digests[row] = np.frombuffer(state.digest(), np.uint8)
-    return digests
+        state.update(declared[8 * row : 8 * row + 8])
+        state.update(flat[width * row : width * row + width])
+        digests.append(state.digest())
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +149,20 @@ class Statement:
 
     def messages(self, agents: Sequence[str], digests: Bytes2D) -> list[bytes]:
         """One message an agent, sharing the prefix."""
-        prefix = self.prefix()
-        return [prefix + framed(agent, digests[row].tobytes()) for row, agent in enumerate(agents)]
+        return self._addressed(self.prefix(), agents, digests)
 
     def commitments(self, agents: Sequence[str], commitments: Bytes2D) -> list[bytes]:
         """What agents sign when they commit before they reveal."""
-        prefix = b"swarmlore/commitment/1" + self.prefix()
-        return [prefix + framed(agent, commitments[row].tobytes()) for row, agent in enumerate(agents)]
+        return self._addressed(b"swarmlore/commitment/1" + self.prefix(), agents, commitments)
+
+    @staticmethod
+    def _addressed(prefix: bytes, agents: Sequence[str], digests: Bytes2D) -> list[bytes]:
+        length = _LENGTH(DIGEST_BYTES)
+        names = [agent.encode() for agent in agents]
+        return [
+            b"".join((prefix, _LENGTH(len(name)), name, length, digest))
+            for name, digest in zip(names, rows_of(digests), strict=True)
+        ]
 
 
 def commitment(agent: str, digest: bytes, nonce: bytes) -> bytes:

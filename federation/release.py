@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from federation.errors import ReleaseError
@@ -104,7 +104,7 @@ class Release:
 
     def to_dict(self) -> dict[str, Any]:
         """The release as plain data, bytes in hex."""
-        data = asdict(self)
+        data: dict[str, Any] = {name: getattr(self, name) for name in _FIELDS}
         for name in ("parent", "artefact", "digest", "signature"):
             data[name] = data[name].hex()
         return {**data, "flagged": list(self.flagged), "refused": dict(self.refused), "measures": dict(self.measures)}
@@ -117,11 +117,11 @@ class Release:
             ReleaseError: when a field is missing, unknown, or not what it should be.
         """
         try:
-            fields: dict[str, Any] = dict(data)
+            given: dict[str, Any] = dict(data)
             for name in ("parent", "artefact", "digest", "signature"):
-                fields[name] = bytes.fromhex(data[name])
-            fields["flagged"] = tuple(data["flagged"])
-            return cls(**fields)
+                given[name] = bytes.fromhex(data[name])
+            given["flagged"] = tuple(data["flagged"])
+            return cls(**given)
         except (KeyError, TypeError, ValueError) as error:
             found = f"a document that does not parse ({type(error).__name__}: {error})"
             raise ReleaseError(version=-1, found=found, needed="a release as to_dict writes it") from error
@@ -134,3 +134,6 @@ def _message(digest: bytes) -> bytes:
 def artefact_digest(artefact: bytes) -> bytes:
     """SHA-256: the address of an artefact."""
     return hashlib.sha256(artefact).digest()
+
+
+_FIELDS = tuple(field.name for field in fields(Release))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -106,23 +106,28 @@ class Terms:
         head = hashlib.sha256(
             b"swarmlore/seed/1" + framed(self.run, struct.pack("<qQ", self.seed, self.round), self.kind)
         )
-        seeds = np.empty(len(agents), np.uint64)
-        for row, agent in enumerate(agents):
+        digests: list[bytes] = []
+        for agent in agents:
             state = head.copy()
             state.update(framed(agent))
-            seeds[row] = int.from_bytes(state.digest()[:8], "little")
-        return seeds
+            digests.append(state.digest()[:8])
+        return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
     def to_dict(self) -> dict[str, Any]:
         """The terms as plain data, for the journal."""
-        return {**asdict(self), "base": self.base.hex(), "roster": list(self.roster)}
+        # Not `asdict`, which copies the roster name by name.
+        plain = {name: getattr(self, name) for name in _FIELDS}
+        return {**plain, "base": self.base.hex(), "roster": list(self.roster), "tuning": asdict(self.tuning)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Terms:
         """The terms that `to_dict` wrote."""
-        fields: dict[str, Any] = dict(data)
-        fields["base"] = bytes.fromhex(data["base"])
+        given: dict[str, Any] = dict(data)
+        given["base"] = bytes.fromhex(data["base"])
         for name in ("roster", "quarantined", "observed"):
-            fields[name] = tuple(data[name])
-        fields["tuning"] = Tuning(**data["tuning"])
-        return cls(**fields)
+            given[name] = tuple(data[name])
+        given["tuning"] = Tuning(**data["tuning"])
+        return cls(**given)
+
+
+_FIELDS = tuple(field.name for field in fields(Terms))

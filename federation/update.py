@@ -185,15 +185,19 @@ def _text(name: str, value: object) -> None:
 
 
 def _check(name: str, column: object, dtypes: tuple[Any, ...], shape: tuple[int | None, ...]) -> None:
-    needed = f"{name} of shape {shape} and dtype {' or '.join(np.dtype(kind).name for kind in dtypes)}"
     if not isinstance(column, np.ndarray):
-        raise BatchError(found=f"{name} as a {type(column).__name__}", needed=needed)
+        raise BatchError(found=f"{name} as a {type(column).__name__}", needed=_column(name, dtypes, shape))
     array = cast("NDArray[Any]", column)
     fits = len(array.shape) == len(shape) and all(
         want is None or have == want for have, want in zip(array.shape, shape, strict=False)
     )
     if array.dtype not in dtypes or not fits:
-        raise BatchError(found=f"{name} of shape {array.shape} and dtype {array.dtype}", needed=needed)
+        found = f"{name} of shape {array.shape} and dtype {array.dtype}"
+        raise BatchError(found=found, needed=_column(name, dtypes, shape))
+
+
+def _column(name: str, dtypes: tuple[Any, ...], shape: tuple[int | None, ...]) -> str:
+    return f"{name} of shape {shape} and dtype {' or '.join(np.dtype(kind).name for kind in dtypes)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
