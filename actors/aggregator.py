@@ -27,7 +27,7 @@ from actors.intake import OBSERVED, Gathered, Intake, OpenRound
 from actors.journal import Journal
 from actors.mape import Action, Loop
 from actors.messages import Aggregation, Receipt
-from actors.standing import Standing, analyze, plan
+from actors.standing import SYMPTOMS, Standing, analyze, plan
 from federation.aggregation import Outcome, Screened, aggregated, screened
 from federation.errors import NoOpenRoundError, RoundAbortedError, SwarmError
 from federation.gate import GateReport, Refusal
@@ -61,6 +61,9 @@ class Aggregator:
             kind=semconv.ActorKind.AGGREGATOR, analyze=analyze, plan=plan, telemetry=self._telemetry
         )
         self._labels = {semconv.ATTR_WORKLOAD: config.workload.kind}
+        kind = {semconv.ATTR_ACTOR_KIND: semconv.ActorKind.AGGREGATOR}
+        for symptom in SYMPTOMS:  # an alert sees the first of each as a rise from zero
+            self._telemetry.count(semconv.METRIC_SYMPTOMS, 0, {**kind, semconv.ATTR_SYMPTOM: symptom})
         self._concluded: tuple[tuple[int, tuple[str, ...], int], asyncio.Future[Aggregation]] | None = None
 
     async def open(

@@ -82,7 +82,7 @@ class Coordinator:
         self._former: Conductor | None = None
         self._news = asyncio.Condition()
         self._last_told = 0
-        self._learning = Learning(self.run_round)
+        self._learning = Learning(self.run_round, self._tell.learning)
         self._reflection = Reflection(config, self._members, self._learning, self._tell, self._telemetry)
 
     async def start(self) -> dict[str, Any]:

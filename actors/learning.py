@@ -16,12 +16,14 @@ class Learning:
 
     Args:
         run_round: runs one round, and answers with its record.
+        told: called with (whether rounds are being run, seconds between them) when either changes.
     """
 
-    def __init__(self, run_round: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+    def __init__(self, run_round: Callable[[], Awaitable[dict[str, Any]]], told: Callable[[bool, float], None]) -> None:
         self.interval_s = 0.0
         self.wishes: dict[str, str] = {}
         self._run_round = run_round
+        self._told = told
         self._enough = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -49,9 +51,17 @@ class Learning:
     def lengthen(self, factor: float) -> str:
         """Make the pause between rounds longer; says how long it is now."""
         self.interval_s *= factor
+        self._told(self.active, self.interval_s)
         return f"{self.interval_s:.3f} s between rounds"
 
     async def _learn_on(self, rounds: int | None, until_converged: bool) -> None:
+        self._told(True, self.interval_s)
+        try:
+            await self._rounds(rounds, until_converged)
+        finally:
+            self._told(False, self.interval_s)
+
+    async def _rounds(self, rounds: int | None, until_converged: bool) -> None:
         count = 0
         while not self._enough.is_set() and (rounds is None or count < rounds):
             begun = time.perf_counter()

@@ -49,6 +49,7 @@ class Reflection:
             split=bool(ledger.draft.get("validators_disagree")) and score.error is None,
             quarantined=len(ledger.quarantined),
         )
+        self._tell.trusted(ledger)
         await self._loop.turn(observation, self._execute)
 
     def summary(self) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from actors.mape import Action, Knowledge, Symptom
 MASS_ANOMALY = 0.30
 """Share of the updates that may stand out before the loop acts (specification of pattern weights, 11)."""
 
+SYMPTOMS = ("stragglers", "bound_exceeded", "mass_anomaly")
+"""What `analyze` can find."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:

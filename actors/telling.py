@@ -6,9 +6,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from actors.cast import Score
 from actors.conductor import Conductor
 from actors.config import SwarmConfig
+from actors.ledger import Ledger
+from federation.errors import QuorumError, RoundAbortedError, RuleBoundError
 from federation.release import Release
 from federation.terms import Terms
 from telemetry import Span, Telemetry, semconv
@@ -28,7 +32,22 @@ class Telling:
         self._labels = {semconv.ATTR_WORKLOAD: config.workload.kind}
 
     def enrolled(self, agents: int) -> None:
-        self._telemetry.gauge(semconv.METRIC_AGENTS_ENROLLED, agents, self._labels)
+        """The swarm is there. Counters that alerts watch start at zero, so that the first of anything is a rise."""
+        telemetry, labels = self._telemetry, self._labels
+        telemetry.gauge(semconv.METRIC_AGENTS_ENROLLED, agents, labels)
+        telemetry.gauge(semconv.METRIC_ROUND_BUDGET_DURATION, self._config.round_budget_s, labels)
+        for outcome in (semconv.Outcome.SUCCESS, semconv.Outcome.REFUSED):
+            telemetry.count(semconv.METRIC_ROUNDS, 0, {**labels, semconv.ATTR_OUTCOME: outcome})
+        for error in (QuorumError, RuleBoundError, RoundAbortedError):
+            telemetry.count(semconv.METRIC_ROUNDS_ABORTED, 0, {**labels, semconv.ATTR_ABORT_REASON: error.code})
+        for metric in (semconv.METRIC_ROUNDS_OVER_BUDGET, semconv.METRIC_DISAGREEMENTS, semconv.METRIC_ROLLBACKS):
+            telemetry.count(metric, 0, labels)
+        self.learning(False, 0.0)
+
+    def learning(self, active: bool, interval_s: float) -> None:
+        """Rounds are run in the background from now on, or no longer."""
+        self._telemetry.gauge(semconv.METRIC_LEARNING_ACTIVE, int(active), self._labels)
+        self._telemetry.gauge(semconv.METRIC_INTERVAL_DURATION, interval_s, self._labels)
 
     def restarted(self, kind: semconv.ActorKind, round_number: int | None = None, detail: str = "") -> None:
         """An actor came back."""
@@ -129,6 +148,7 @@ class Telling:
 
     def rolled_back(self, release: Release) -> None:
         self._telemetry.gauge(semconv.METRIC_RELEASE_VERSION, release.version, self._labels)
+        self._telemetry.count(semconv.METRIC_ROLLBACKS, 1, self._labels)
         self._telemetry.event(
             semconv.EVENT_RELEASE_ROLLED_BACK,
             {
@@ -155,6 +175,7 @@ class Telling:
         }
         telemetry.observe(semconv.METRIC_ROUND_DURATION, total_s, ending)
         telemetry.count(semconv.METRIC_ROUNDS, 1, ending)
+        telemetry.count(semconv.METRIC_ROUNDS_OVER_BUDGET, int(total_s > self._config.round_budget_s), labels)
         if score.aggregation is not None:
             telemetry.event(
                 semconv.EVENT_ROUND_CLOSED,
@@ -218,6 +239,12 @@ class Telling:
                     semconv.ATTR_THRESHOLD: self._config.threshold,
                 },
             )
+        for status in semconv.ConvergenceStatus:
+            state = {**labels, semconv.ATTR_CONVERGENCE_STATUS: status}
+            telemetry.gauge(semconv.METRIC_CONVERGENCE_STATE, int(status == done["status"]), state)
+        if done["validators_spread"] is not None:
+            telemetry.gauge(semconv.METRIC_KL_SPREAD, done["validators_spread"], labels)
+        telemetry.count(semconv.METRIC_DISAGREEMENTS, int(done["validators_disagree"]), labels)
         if done["validators_disagree"] and done["validators_spread"] is not None:
             telemetry.event(
                 semconv.EVENT_VALIDATORS_DISAGREED,
@@ -245,3 +272,11 @@ class Telling:
 
     def quarantined(self, count: int) -> None:
         self._telemetry.gauge(semconv.METRIC_AGENTS_QUARANTINED, count, self._labels)
+
+    def trusted(self, ledger: Ledger) -> None:
+        """How the agents stand after a round."""
+        telemetry, labels, reputation = self._telemetry, self._labels, ledger.trust.reputation
+        if telemetry.enabled:
+            telemetry.gauge(semconv.METRIC_AGENTS_OBSERVED, len(ledger.observed), labels)
+            telemetry.gauge(semconv.METRIC_REPUTATION_MEDIAN, float(np.median(reputation)), labels)
+            telemetry.gauge(semconv.METRIC_REPUTATION_LOWEST, float(reputation.min()), labels)

@@ -103,7 +103,7 @@ class Pipeline:
         loggers = LoggerProvider(resource=resource, shutdown_on_exit=False, meter_provider=meters)
         loggers.add_log_record_processor(events)
         if tallies:
-            _observe_drops(meters, tallies, str(resource.attributes[semconv.ATTR_ACTOR_KIND]))
+            _observe_tallies(meters, tallies, str(resource.attributes[semconv.ATTR_ACTOR_KIND]))
         return cls(resource=resource, spans=spans, tracers=tracers, meters=meters, loggers=loggers, tallies=tallies)
 
     def ended(
@@ -160,11 +160,21 @@ def resource_of(config: TelemetryConfig, *, actor_kind: semconv.ActorKind, insta
     )
 
 
-def _observe_drops(meters: MeterProvider, tallies: Mapping[semconv.Signal, Tally], actor_kind: str) -> None:
-    def drops(_: CallbackOptions) -> Iterable[Observation]:
-        for signal, tally in tallies.items():
-            yield Observation(tally.dropped, {semconv.ATTR_SIGNAL: signal.value, semconv.ATTR_ACTOR_KIND: actor_kind})
-
-    spec = semconv.METRICS[semconv.METRIC_TELEMETRY_DROPPED]
+def _observe_tallies(meters: MeterProvider, tallies: Mapping[semconv.Signal, Tally], actor_kind: str) -> None:
+    """Metrics of what became of spans and events."""
     meter = meters.get_meter(SCOPE, schema_url=semconv.SCHEMA_URL)
-    meter.create_observable_counter(spec.name, [drops], unit=spec.unit, description=spec.description)
+
+    def reader(name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        return lambda _: [
+            Observation(getattr(tally, name), {semconv.ATTR_SIGNAL: signal.value, semconv.ATTR_ACTOR_KIND: actor_kind})
+            for signal, tally in tallies.items()
+        ]
+
+    for metric, name in (
+        (semconv.METRIC_TELEMETRY_DELIVERED, "delivered"),
+        (semconv.METRIC_TELEMETRY_DROPPED, "dropped"),
+    ):
+        spec = semconv.METRICS[metric]
+        meter.create_observable_counter(spec.name, [reader(name)], unit=spec.unit, description=spec.description)
+    spec = semconv.METRICS[semconv.METRIC_TELEMETRY_PENDING]
+    meter.create_observable_gauge(spec.name, [reader("pending")], unit=spec.unit, description=spec.description)

@@ -397,6 +397,18 @@ METRIC_ROUNDS: Final = "federated.learning.rounds"
 METRIC_ROUNDS_ABORTED: Final = "federated.learning.rounds_aborted"
 """Rounds ended without a release, by reason."""
 
+METRIC_ROUNDS_OVER_BUDGET: Final = "federated.learning.rounds_over_budget"
+"""Rounds that took longer than the round's budget."""
+
+METRIC_ROUND_BUDGET_DURATION: Final = "federated.learning.round_budget_duration"
+"""Seconds that a round may take; what the coordinator's loop holds rounds to."""
+
+METRIC_LEARNING_ACTIVE: Final = "federated.learning.learning_active"
+"""Whether rounds are run in the background: 1, or 0 when they are run on demand."""
+
+METRIC_INTERVAL_DURATION: Final = "federated.learning.interval_duration"
+"""Seconds between rounds that are run in the background, from start to start."""
+
 METRIC_UPDATES: Final = "federated.learning.updates"
 """Updates judged."""
 
@@ -421,8 +433,26 @@ METRIC_AGENTS_ACTIVE: Final = "federated.learning.agents_active"
 METRIC_AGENTS_QUARANTINED: Final = "federated.learning.agents_quarantined"
 """Agents in quarantine."""
 
+METRIC_AGENTS_OBSERVED: Final = "federated.learning.agents_observed"
+"""Agents that are judged and do not count: on probation, or of low reputation."""
+
+METRIC_REPUTATION_MEDIAN: Final = "federated.learning.reputation_median"
+"""Median reputation of the agents, between 0 and 1."""
+
+METRIC_REPUTATION_LOWEST: Final = "federated.learning.reputation_lowest"
+"""Lowest reputation of an agent, between 0 and 1."""
+
 METRIC_KL_DIVERGENCE: Final = "federated.learning.kl_divergence"
 """KL divergence between the last two releases."""
+
+METRIC_KL_SPREAD: Final = "federated.learning.kl_spread"
+"""Largest minus smallest divergence that the validators reported in the last round."""
+
+METRIC_DISAGREEMENTS: Final = "federated.learning.disagreements"
+"""Rounds in which the validators would have decided differently."""
+
+METRIC_CONVERGENCE_STATE: Final = "federated.learning.convergence_state"
+"""Where the run stands: 1 for the status that holds, 0 for the others."""
 
 METRIC_HETEROGENEITY: Final = "federated.learning.heterogeneity"
 """Jensen-Shannon divergence of the agents' action distributions."""
@@ -442,6 +472,9 @@ METRIC_RELEASE_VERSION: Final = "federated.learning.release_version"
 METRIC_RELEASE_SIZE: Final = "federated.learning.release_size"
 """Size of the current release's artefact."""
 
+METRIC_ROLLBACKS: Final = "federated.learning.rollbacks"
+"""Releases that brought an earlier one back."""
+
 METRIC_SYMPTOMS: Final = "federated.learning.symptoms"
 """Symptoms that MAPE-K loops found."""
 
@@ -453,6 +486,12 @@ METRIC_ACTOR_RESTARTS: Final = "federated.learning.actor_restarts"
 
 METRIC_TELEMETRY_DROPPED: Final = "federated.learning.telemetry_dropped"
 """Spans and events that were not delivered."""
+
+METRIC_TELEMETRY_DELIVERED: Final = "federated.learning.telemetry_delivered"
+"""Spans and events that were delivered."""
+
+METRIC_TELEMETRY_PENDING: Final = "federated.learning.telemetry_pending"
+"""Spans and events that wait for their delivery."""
 
 
 class ActorKind(StrEnum):
@@ -1320,6 +1359,38 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
             instrument="counter",
             unit="{round}",
         ),
+        METRIC_ROUNDS_OVER_BUDGET: MetricSpec(
+            name=METRIC_ROUNDS_OVER_BUDGET,
+            description="Rounds that took longer than the round's budget.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{round}",
+        ),
+        METRIC_ROUND_BUDGET_DURATION: MetricSpec(
+            name=METRIC_ROUND_BUDGET_DURATION,
+            description="Seconds that a round may take; what the coordinator's loop holds rounds to.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="s",
+        ),
+        METRIC_LEARNING_ACTIVE: MetricSpec(
+            name=METRIC_LEARNING_ACTIVE,
+            description="Whether rounds are run in the background: 1, or 0 when they are run on demand.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{flag}",
+        ),
+        METRIC_INTERVAL_DURATION: MetricSpec(
+            name=METRIC_INTERVAL_DURATION,
+            description="Seconds between rounds that are run in the background, from start to start.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="s",
+        ),
         METRIC_UPDATES: MetricSpec(
             name=METRIC_UPDATES,
             description="Updates judged.",
@@ -1384,6 +1455,30 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
             instrument="gauge",
             unit="{agent}",
         ),
+        METRIC_AGENTS_OBSERVED: MetricSpec(
+            name=METRIC_AGENTS_OBSERVED,
+            description="Agents that are judged and do not count: on probation, or of low reputation.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{agent}",
+        ),
+        METRIC_REPUTATION_MEDIAN: MetricSpec(
+            name=METRIC_REPUTATION_MEDIAN,
+            description="Median reputation of the agents, between 0 and 1.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{fraction}",
+        ),
+        METRIC_REPUTATION_LOWEST: MetricSpec(
+            name=METRIC_REPUTATION_LOWEST,
+            description="Lowest reputation of an agent, between 0 and 1.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{fraction}",
+        ),
         METRIC_KL_DIVERGENCE: MetricSpec(
             name=METRIC_KL_DIVERGENCE,
             description="KL divergence between the last two releases.",
@@ -1391,6 +1486,30 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
             optional=frozenset(),
             instrument="gauge",
             unit="{nat}",
+        ),
+        METRIC_KL_SPREAD: MetricSpec(
+            name=METRIC_KL_SPREAD,
+            description="Largest minus smallest divergence that the validators reported in the last round.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{nat}",
+        ),
+        METRIC_DISAGREEMENTS: MetricSpec(
+            name=METRIC_DISAGREEMENTS,
+            description="Rounds in which the validators would have decided differently.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{round}",
+        ),
+        METRIC_CONVERGENCE_STATE: MetricSpec(
+            name=METRIC_CONVERGENCE_STATE,
+            description="Where the run stands: 1 for the status that holds, 0 for the others.",
+            required=frozenset({ATTR_WORKLOAD, ATTR_CONVERGENCE_STATUS}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{flag}",
         ),
         METRIC_HETEROGENEITY: MetricSpec(
             name=METRIC_HETEROGENEITY,
@@ -1440,6 +1559,14 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
             instrument="gauge",
             unit="By",
         ),
+        METRIC_ROLLBACKS: MetricSpec(
+            name=METRIC_ROLLBACKS,
+            description="Releases that brought an earlier one back.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{release}",
+        ),
         METRIC_SYMPTOMS: MetricSpec(
             name=METRIC_SYMPTOMS,
             description="Symptoms that MAPE-K loops found.",
@@ -1470,6 +1597,22 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
             required=frozenset({ATTR_SIGNAL, ATTR_ACTOR_KIND}),
             optional=frozenset(),
             instrument="counter",
+            unit="{item}",
+        ),
+        METRIC_TELEMETRY_DELIVERED: MetricSpec(
+            name=METRIC_TELEMETRY_DELIVERED,
+            description="Spans and events that were delivered.",
+            required=frozenset({ATTR_SIGNAL, ATTR_ACTOR_KIND}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{item}",
+        ),
+        METRIC_TELEMETRY_PENDING: MetricSpec(
+            name=METRIC_TELEMETRY_PENDING,
+            description="Spans and events that wait for their delivery.",
+            required=frozenset({ATTR_SIGNAL, ATTR_ACTOR_KIND}),
+            optional=frozenset(),
+            instrument="gauge",
             unit="{item}",
         ),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from actors import standing
 from actors.aggregator import Aggregator
 from actors.config import AGGREGATOR, COORDINATOR, host_name, validator_name
 from actors.coordinator import Coordinator
@@ -141,8 +143,17 @@ async def test_a_round_says_what_the_registry_allows_in_one_trace(heard: tuple[A
     assert coordinator.total(semconv.METRIC_RELEASE_SIZE) > 64
     assert coordinator.total(semconv.METRIC_DISTRIBUTION_DURATION) == 1
     assert coordinator.total(semconv.METRIC_DETECTION_RECALL) == 1.0
+    assert coordinator.total(semconv.METRIC_ROUND_BUDGET_DURATION) == 0.15
+    assert coordinator.total(semconv.METRIC_DISAGREEMENTS) == 1
+    assert coordinator.total(semconv.METRIC_KL_SPREAD) == pytest.approx(0.499)
+    assert coordinator.total(semconv.METRIC_CONVERGENCE_STATE) == 1
+    assert coordinator.total(semconv.METRIC_CONVERGENCE_STATE, {semconv.ATTR_CONVERGENCE_STATUS: "training"}) == 1
+    assert coordinator.total(semconv.METRIC_REPUTATION_MEDIAN) == 1.0
+    assert coordinator.total(semconv.METRIC_REPUTATION_LOWEST) == pytest.approx(0.9)
     assert aggregator.total(semconv.METRIC_TRANSMITTED) == 8 * 16 * 4
     assert aggregator.total(semconv.METRIC_UPDATES, {semconv.ATTR_VERDICT: "accepted"}) == 7
+    found = {point.attributes[semconv.ATTR_SYMPTOM] for point in aggregator.points(semconv.METRIC_SYMPTOMS)}
+    assert found >= set(standing.SYMPTOMS)
     refused = {semconv.ATTR_REFUSAL_CODE: "gate.not_finite"}
     assert aggregator.total(semconv.METRIC_UPDATES, refused) == 1
 
@@ -160,6 +171,8 @@ async def test_an_aborted_round_a_rollback_and_restarts_are_told(heard: tuple[An
     coordinator = captures[COORDINATOR]
     aborted = {semconv.ATTR_ABORT_REASON: "round.quorum"}
     assert coordinator.total(semconv.METRIC_ROUNDS_ABORTED, aborted) == 1
+    assert coordinator.total(semconv.METRIC_ROLLBACKS) == 1
+    assert coordinator.total(semconv.METRIC_ROUNDS_OVER_BUDGET) >= 1  # the one that waited for its deadline
     told = {event.name for event in coordinator.events}
     assert told >= {
         semconv.EVENT_ROUND_ABORTED, semconv.EVENT_RELEASE_ROLLED_BACK, semconv.EVENT_ACTOR_RESTARTED,
@@ -179,9 +192,36 @@ async def test_commitments_have_a_span(heard: tuple[Any, dict[str, Captured]]) -
     assert [(span.attributes or {})[semconv.ATTR_AGENTS_COUNT] for span in commits] == [4, 8]  # bound so far
 
 
+async def test_counters_that_alerts_watch_start_at_zero(heard: tuple[Any, dict[str, Captured]]) -> None:
+    play, captures = heard
+    await play.coordinator.start.remote()
+    coordinator = captures[COORDINATOR]
+    for metric, key, values in (
+        (semconv.METRIC_ROUNDS, semconv.ATTR_OUTCOME, ("success", "refused")),
+        (semconv.METRIC_ROUNDS_ABORTED, semconv.ATTR_ABORT_REASON, ("round.quorum", "rule.bound", "round.aborted")),
+    ):
+        assert {point.attributes[key]: point.value for point in coordinator.points(metric)} == dict.fromkeys(values, 0)
+    for metric in (semconv.METRIC_ROUNDS_OVER_BUDGET, semconv.METRIC_DISAGREEMENTS, semconv.METRIC_ROLLBACKS):
+        assert [point.value for point in coordinator.points(metric)] == [0]
+
+
+async def test_learning_in_the_background_is_told(heard: tuple[Any, dict[str, Captured]]) -> None:
+    play, captures = heard
+    told: list[float] = []
+    await play.coordinator.start_learning.remote(0.25, rounds=1)
+    while (await play.coordinator.status.remote())["learning"]:
+        told.append(captures[COORDINATOR].total(semconv.METRIC_LEARNING_ACTIVE))
+        await asyncio.sleep(0)
+    assert 1 in told
+    assert captures[COORDINATOR].total(semconv.METRIC_LEARNING_ACTIVE) == 0
+    assert captures[COORDINATOR].total(semconv.METRIC_INTERVAL_DURATION) == 0.25
+
+
 ELSEWHERE = {
     "SPAN_PROTECT": "the privacy workload brings its ledger, which does not exist yet",
+    "METRIC_TELEMETRY_DELIVERED": "observed by telemetry.pipeline itself, in every process",
     "METRIC_TELEMETRY_DROPPED": "observed by telemetry.pipeline itself, in every process",
+    "METRIC_TELEMETRY_PENDING": "observed by telemetry.pipeline itself, in every process",
 }
 """Signals that nobody in actors or gateway emits, and why."""
 

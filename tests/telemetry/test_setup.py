@@ -262,7 +262,12 @@ def test_otlp_arrives_whole(collector: Collector) -> None:
     assert [value.string_value for value in record.attributes[0].value.array_value.values] == ["a", "b"]
     sums = ExportMetricsServiceRequest.FromString(collector.received["/v1/metrics"][-1])
     names = {metric.name for metric in sums.resource_metrics[0].scope_metrics[0].metrics}
-    assert names == {semconv.METRIC_ROUND_DURATION, semconv.METRIC_TELEMETRY_DROPPED}
+    assert names == {
+        semconv.METRIC_ROUND_DURATION,
+        semconv.METRIC_TELEMETRY_DELIVERED,
+        semconv.METRIC_TELEMETRY_DROPPED,
+        semconv.METRIC_TELEMETRY_PENDING,
+    }
 
 
 def test_measures_go_to_the_metrics_only() -> None:
