@@ -10,7 +10,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.connection import STATE_DIR, connected, marked, quiet, run
-from gateway.options import Address, AsJson, Hosts, RuleText, Seed, StateDir
+from gateway.options import (
+    Address,
+    Alpha,
+    AsJson,
+    Deadline,
+    Enrolled,
+    Experiences,
+    FaultBound,
+    Further,
+    Hosts,
+    Interval,
+    Otlp,
+    RuleText,
+    RunId,
+    Seed,
+    StateDir,
+    Strict,
+    Validators,
+    WorkloadName,
+)
 from gateway.output import Output
 from gateway.reports import HEADING, round_line
 
@@ -24,9 +43,7 @@ GRACE_S = 2.0
 
 
 def up(
-    further: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PATH]...", help="Further files of experiences.", dir_okay=False)
-    ] = None,
+    further: Further = None,
     address: Annotated[
         str,
         typer.Option(
@@ -36,36 +53,20 @@ def up(
             "the command returns and the swarm stays.",
         ),
     ] = "local",
-    agents: Annotated[
-        int, typer.Option("--agents", min=1, help="How many agents; with --experiences they are those of the data.")
-    ] = 100,
-    experiences: Annotated[
-        list[Path] | None,
-        typer.Option("--experiences", help="JSON lines or Parquet, one experience a line.", dir_okay=False),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="A bad line is fatal, instead of skipped and counted.")
-    ] = False,
-    workload: Annotated[
-        str, typer.Option("--workload", help="Without --experiences: digits, or null to learn nothing.")
-    ] = "digits",
+    agents: Enrolled = 100,
+    experiences: Experiences = None,
+    strict: Strict = False,
+    workload: WorkloadName = "digits",
     hosts: Hosts = None,
-    validators: Annotated[int, typer.Option("--validators", min=1, help="How many measure convergence.")] = 1,
-    fault_bound: Annotated[
-        int | None, typer.Option("--fault-bound", min=0, help="How many may lie; by default a third, less one.")
-    ] = None,
-    deadline: Annotated[float, typer.Option("--deadline", min=0.001, help="Seconds until a round closes.")] = 30.0,
-    interval: Annotated[
-        float | None,
-        typer.Option("--interval", min=0.0, help="Learn on its own, a round every so many seconds; else on demand."),
-    ] = None,
+    validators: Validators = 1,
+    fault_bound: FaultBound = None,
+    deadline: Deadline = 30.0,
+    interval: Interval = None,
     rule: RuleText = None,
-    alpha: Annotated[float, typer.Option("--alpha", min=0.001, help="How evenly digits are spread.")] = 0.5,
+    alpha: Alpha = 0.5,
     seed: Seed = 0,
-    run_id: Annotated[str, typer.Option("--run", help="Id of the run; part of every signature.")] = "swarm",
-    otlp: Annotated[
-        str | None, typer.Option("--otlp", help="Base URL of an OTLP/HTTP receiver, e.g. http://127.0.0.1:4318.")
-    ] = None,
+    run_id: RunId = "swarm",
+    otlp: Otlp = None,
     state_dir: StateDir = STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -73,7 +74,7 @@ def up(
     output = Output(as_json=as_json)
 
     async def work() -> None:
-        config, report = _configuration(
+        config, report = configuration(
             paths=[*(experiences or []), *(further or [])],
             strict=strict,
             workload=workload,
@@ -92,7 +93,7 @@ def up(
             },
         )
         if report is not None:
-            _tell_skipped(report, output)
+            tell_skipped(report, output)
         quiet()
         from actors import Swarm
 
@@ -127,7 +128,7 @@ def down(address: Address = "auto", state_dir: StateDir = STATE_DIR, as_json: As
     run(work, output)
 
 
-def _configuration(
+def configuration(
     *,
     paths: list[Path],
     strict: bool,
@@ -167,7 +168,7 @@ def _configuration(
     return SwarmConfig(workload=learned, agents=names, telemetry=telemetry, **chosen, **settings), report
 
 
-def _tell_skipped(report: Report, output: Output) -> None:
+def tell_skipped(report: Report, output: Output) -> None:
     """Say which lines are left out, and why."""
     for line in report.bad[:SHOWN_LINES]:
         output.note(f"skipped {line.file}, line {line.line}: {line.reason}")

@@ -35,4 +35,32 @@ RuleText = Annotated[
         "By default the workload's own.",
     ),
 ]
+Further = Annotated[
+    list[Path] | None, typer.Argument(metavar="[PATH]...", help="Further files of experiences.", dir_okay=False)
+]
+Enrolled = Annotated[
+    int, typer.Option("--agents", min=1, help="How many agents; with --experiences they are those of the data.")
+]
+Experiences = Annotated[
+    list[Path] | None,
+    typer.Option("--experiences", help="JSON lines or Parquet, one experience a line.", dir_okay=False),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="A bad line is fatal, instead of skipped and counted.")]
+WorkloadName = Annotated[
+    str, typer.Option("--workload", help="Without --experiences: digits, or null to learn nothing.")
+]
+Validators = Annotated[int, typer.Option("--validators", min=1, help="How many measure convergence.")]
+FaultBound = Annotated[
+    int | None, typer.Option("--fault-bound", min=0, help="How many may lie; by default a third, less one.")
+]
+Deadline = Annotated[float, typer.Option("--deadline", min=0.001, help="Seconds until a round closes.")]
+Interval = Annotated[
+    float | None,
+    typer.Option("--interval", min=0.0, help="Learn on its own, a round every so many seconds; else on demand."),
+]
+Alpha = Annotated[float, typer.Option("--alpha", min=0.001, help="How evenly digits are spread.")]
+RunId = Annotated[str, typer.Option("--run", help="Id of the run; part of every signature.")]
+Otlp = Annotated[
+    str | None, typer.Option("--otlp", help="Base URL of an OTLP/HTTP receiver, e.g. http://127.0.0.1:4318.")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed and data give the same releases.")]

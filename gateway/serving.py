@@ -1,0 +1,221 @@
+"""The command that opens the gateway's HTTP door: serve."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from federation.errors import SettingError, SwarmError
+from gateway.connection import STATE_DIR, connected, marked, quiet, run
+from gateway.control import configuration, tell_skipped
+from gateway.options import (
+    Address,
+    Alpha,
+    AsJson,
+    Deadline,
+    Enrolled,
+    Experiences,
+    FaultBound,
+    Hosts,
+    Interval,
+    Otlp,
+    RuleText,
+    RunId,
+    Seed,
+    StateDir,
+    Strict,
+    Validators,
+    WorkloadName,
+)
+from gateway.output import Output
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from actors import Swarm
+
+TOKEN_VARIABLE = "SWARMLORE_TOKEN"  # noqa: S105 - its name, not its value
+DRAIN_S = 10
+"""How long requests that are under way may take when the gateway ends."""
+
+
+class BindError(SwarmError):
+    """An address that cannot be listened on."""
+
+    code = "config.bind"
+
+    def __init__(self, *, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"Cannot listen on {host}:{port}: {reason}. Choose another with --host and --port.",
+            host=host,
+            port=port,
+            reason=reason,
+        )
+
+
+def serve(
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes one that is free.")] = 8080,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", help=f"A file with the token that requests must bring. Or set {TOKEN_VARIABLE}."),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen for other machines without a token: anybody may run rounds.")
+    ] = False,
+    start: Annotated[
+        bool, typer.Option("--start", help="Start a swarm first, with the options below, as `up` does.")
+    ] = False,
+    address: Address = "auto",
+    agents: Enrolled = 100,
+    experiences: Experiences = None,
+    strict: Strict = False,
+    workload: WorkloadName = "digits",
+    hosts: Hosts = None,
+    validators: Validators = 1,
+    fault_bound: FaultBound = None,
+    deadline: Deadline = 30.0,
+    interval: Interval = None,
+    rule: RuleText = None,
+    alpha: Alpha = 0.5,
+    seed: Seed = 0,
+    run_id: RunId = "swarm",
+    otlp: Otlp = None,
+    state_dir: StateDir = STATE_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Serve page, REST and event stream of a running swarm, or with --start of a new one, until Ctrl-C.
+
+    With --start, --address auto means a cluster of its own on this machine, which ends with the command; a swarm
+    that it puts on a running cluster stays.
+    """
+    output = Output(as_json=as_json)
+
+    async def work() -> None:
+        token = _token(token_file, host, insecure=insecure)
+        if not start:
+            await listen(await connected(address, state_dir), host, port, token, output)
+            return
+        config, report = configuration(
+            paths=experiences or [],
+            strict=strict,
+            workload=workload,
+            agents=agents,
+            alpha=alpha,
+            rule=rule,
+            otlp=otlp,
+            settings={
+                "run": run_id,
+                "seed": seed,
+                "hosts": hosts,
+                "validators": validators,
+                "fault_bound": fault_bound,
+                "deadline_s": deadline,
+                "state_dir": state_dir,
+            },
+        )
+        if report is not None:
+            tell_skipped(report, output)
+        quiet()
+        from actors import Swarm
+
+        own = address in ("auto", "local")
+        with output.progress(f"starting a swarm of {len(config.agents)} agents"):
+            swarm = await Swarm.start(config, address="local" if own else address)
+        try:
+            with marked(swarm.facts["address"], state_dir) if own else contextlib.nullcontext():
+                if interval is not None:
+                    await swarm.start_learning(interval)
+                await listen(swarm, host, port, token, output)
+        finally:
+            if own:
+                await swarm.stop()
+
+    run(work, output)
+
+
+async def listen(swarm: Swarm, host: str, port: int, token: str | None, output: Output) -> None:
+    """Serve a swarm until this is cancelled; then end the streams, let requests finish, and return.
+
+    Raises:
+        BindError: when the address cannot be listened on.
+    """
+    from gateway.guard import LOOPBACK_NAMES, is_loopback
+    from gateway.service import service
+
+    names = LOOPBACK_NAMES if token is None and is_loopback(host) else None
+    app = service(swarm, token=token, names=names)
+    server = server_of(app, host, port)
+    where = f"http://{f'[{host}]' if ':' in host else host}:{server.config.port}/"
+    facts = {**swarm.facts, "url": where, "token": token is not None}
+    serving = asyncio.ensure_future(server.serve(sockets=[server.config.bound]))
+    try:
+        output.event("serving", facts)
+        output.text(f"{facts['agents']} agents of run {facts['run']} on {where}")
+        await asyncio.shield(serving)
+    finally:
+        server.should_exit = True
+        await app.state.feed.close()  # streams never end by themselves, and would be waited for
+        await serving
+
+
+def server_of(app: FastAPI, host: str, port: int) -> Any:
+    """A uvicorn server that is bound already, leaves signals to the command, and has the port in its configuration.
+
+    Raises:
+        BindError: when the address cannot be listened on.
+    """
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield  # Ctrl-C and SIGTERM cancel the command, which sees to everything in order
+
+    class Config(uvicorn.Config):
+        bound: socket.socket
+
+    config = Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=DRAIN_S, ws="none")
+    try:
+        config.bound = socket.create_server((host, port), family=_family(host), backlog=config.backlog)
+    except OSError as error:
+        raise BindError(host=host, port=port, reason=error.strerror or str(error)) from error
+    config.port = config.bound.getsockname()[1]
+    return Server(config)
+
+
+def _family(host: str) -> Any:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _token(path: Path | None, host: str, *, insecure: bool) -> str | None:
+    """The token that requests must bring, from the file, else from the environment.
+
+    Raises:
+        SettingError: when there is none and other machines could ask.
+    """
+    from gateway.guard import checked_token, is_loopback
+
+    text = os.environ.get(TOKEN_VARIABLE)
+    if path is not None:
+        try:
+            text = path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(name="token-file", found=str(path), needed="a file that can be read") from error
+    if text:
+        return checked_token(text)
+    if not insecure and not is_loopback(host):
+        raise SettingError(
+            name="host",
+            found=host,
+            needed="a loopback address, as others can be reached from other machines: give --token-file, or --insecure "
+            "if everybody who can reach it may run rounds and roll back",
+        )
+    return None
