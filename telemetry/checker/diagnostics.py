@@ -1,0 +1,157 @@
+"""What is wrong with a registry, in Weaver's shapes: a kind with fields, a message, a severity.
+
+Kinds and messages are those of Weaver's own errors, so that a program that reads Weaver's JSON
+reads ours. What Weaver calls fatal ends the check: then there is exactly one diagnostic, and
+`Fatal` carries it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    """How bad a diagnostic is; Weaver leaves most errors without one."""
+
+    WARNING = "Warning"
+    ERROR = "Error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Which registry, and which file of it."""
+
+    schema_url: str
+    path: str
+
+    @property
+    def json(self) -> dict[str, str]:
+        """As Weaver writes it."""
+        return {"schema_url": self.schema_url, "path": self.path}
+
+    def __str__(self) -> str:
+        return f"{self.schema_url}:{self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: Weaver's name of it.
+        fields: what Weaver says of it in JSON; a list for a compound of several, None for a kind without fields.
+        message: for people.
+        severity: None counts as an error.
+        help: what to do, where Weaver says.
+        file: where it is, relative to the registry; empty when it is in no one place.
+        line: line of the file, from 1; 0 when unknown.
+    """
+
+    kind: str
+    fields: Mapping[str, Any] | Sequence[Any] | None
+    message: str
+    severity: Severity | None = None
+    help: str | None = None
+    file: str = ""
+    line: int = 0
+
+    @property
+    def error(self) -> Any:
+        """The fault as JSON."""
+        return self.kind if self.fields is None else {self.kind: self.fields}
+
+    @property
+    def warning(self) -> bool:
+        """Whether the check passes in spite of it."""
+        return self.severity is Severity.WARNING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostic:
+    """A fault as it is reported.
+
+    Attributes:
+        fault: what is wrong.
+        layers: names of the layers of Weaver that it came through, outermost first; they stand around it in JSON.
+        severity: that of the fault; none for a fatal one, and an error in future mode.
+    """
+
+    fault: Fault
+    layers: tuple[str, ...] = ()
+    severity: Severity | None = field(default=None)
+
+    @property
+    def error(self) -> Any:
+        """The fault as JSON, with its layers around it."""
+        found = self.fault.error
+        for layer in reversed(self.layers):
+            found = {layer: found}
+        return found
+
+    @property
+    def passes(self) -> bool:
+        """Whether the check passes in spite of it."""
+        return self.severity is Severity.WARNING
+
+
+class Fatal(Exception):  # noqa: N818, what Weaver calls a fatal error
+    """Faults after which nothing more can be said of the registry.
+
+    Args:
+        faults: one or several; several are reported as one compound.
+        layers: names of the layers of Weaver that they come through, outermost first.
+    """
+
+    def __init__(self, *faults: Fault, layers: tuple[str, ...] = ()) -> None:
+        super().__init__("\n\n".join(fault.message for fault in faults))
+        self.faults = faults
+        self.layers = layers
+
+    @property
+    def diagnostic(self) -> Diagnostic:
+        """The one diagnostic that Weaver makes of it."""
+        return Diagnostic(fault=compound(self.faults), layers=self.layers)
+
+    def within(self, *layers: str) -> Fatal:
+        """The same faults, seen from further out."""
+        return Fatal(*self.faults, layers=layers)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _fatal, (self.faults, self.layers)
+
+
+def _fatal(faults: tuple[Fault, ...], layers: tuple[str, ...]) -> Fatal:
+    return Fatal(*faults, layers=layers)
+
+
+class RegistryError(ValueError):
+    """A registry with errors.
+
+    Attributes:
+        code: ``registry.invalid``.
+        diagnostics: everything that was found, warnings included.
+    """
+
+    code = "registry.invalid"
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        self.faults = tuple(found.fault.message for found in self.diagnostics if not found.passes)
+        super().__init__("\n".join(self.faults))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.diagnostics,)
+
+
+def compound(faults: Sequence[Fault]) -> Fault:
+    """Several faults as the one that Weaver makes of them; a single one stays as it is."""
+    if len(faults) == 1:
+        return faults[0]
+    message = "\n\n".join(fault.message for fault in faults)
+    first = faults[0]
+    return Fault(
+        kind="CompoundError", fields=[f.error for f in faults], message=message, file=first.file, line=first.line
+    )
