@@ -205,6 +205,12 @@ ATTR_ACTIONS_COUNT: Final = "federated.learning.actions_count"
 ATTR_DETAIL: Final = "federated.learning.detail"
 """The figures behind a symptom or an action, for people."""
 
+ATTR_DROP_REASON: Final = "federated.learning.drop_reason"
+"""Why a span, or an evaluation result, of an agent was left out."""
+
+ATTR_TRAJECTORY_ENDING: Final = "federated.learning.trajectory_ending"
+"""How a trajectory came to its end."""
+
 ATTR_SIGNAL: Final = "federated.learning.signal"
 """Kind of telemetry."""
 
@@ -493,6 +499,24 @@ METRIC_TELEMETRY_DELIVERED: Final = "federated.learning.telemetry_delivered"
 METRIC_TELEMETRY_PENDING: Final = "federated.learning.telemetry_pending"
 """Spans and events that wait for their delivery."""
 
+METRIC_INGEST_SPANS: Final = "federated.learning.ingest_spans"
+"""Spans that agents sent to be learned from."""
+
+METRIC_INGEST_EVALUATIONS: Final = "federated.learning.ingest_evaluations"
+"""Evaluation results that came with them."""
+
+METRIC_INGEST_DROPPED: Final = "federated.learning.ingest_dropped"
+"""Spans and evaluation results that were left out."""
+
+METRIC_INGEST_CONTENTS: Final = "federated.learning.ingest_contents"
+"""Message contents left at the door."""
+
+METRIC_INGEST_EXPERIENCES: Final = "federated.learning.ingest_experiences"
+"""Experiences made of trajectories and given to agents, or refused by the swarm."""
+
+METRIC_TRAJECTORIES: Final = "federated.learning.trajectories"
+"""Trajectories that came to their end."""
+
 
 class ActorKind(StrEnum):
     """Values of `ATTR_ACTOR_KIND`: what kind of actor speaks."""
@@ -656,6 +680,41 @@ class JournalOperation(StrEnum):
 
     STATE = "state"
     """Trust and other state between rounds."""
+
+
+class DropReason(StrEnum):
+    """Values of `ATTR_DROP_REASON`: why a span, or an evaluation result, of an agent was left out."""
+
+    MALFORMED = "malformed"
+    """It could not be read."""
+
+    NOT_AGENT = "not_agent"
+    """It says nothing about an agent."""
+
+    DUPLICATE = "duplicate"
+    """It had come before."""
+
+    LATE = "late"
+    """Its trajectory was over."""
+
+    FULL = "full"
+    """Its trajectory had as many as it may have."""
+
+    EVICTED = "evicted"
+    """It had to make room before it found its trajectory."""
+
+
+class TrajectoryEnding(StrEnum):
+    """Values of `ATTR_TRAJECTORY_ENDING`: how a trajectory came to its end."""
+
+    COMPLETE = "complete"
+    """The agent's span has ended, or an evaluation has judged it."""
+
+    INCOMPLETE = "incomplete"
+    """Nothing more came for too long."""
+
+    EVICTED = "evicted"
+    """It had to make room."""
 
 
 class Signal(StrEnum):
@@ -943,6 +1002,16 @@ ATTRIBUTES: Final[Mapping[str, AttributeSpec]] = MappingProxyType(
             key=ATTR_DETAIL,
             type="string",
             bounded=False,
+        ),
+        ATTR_DROP_REASON: AttributeSpec(
+            key=ATTR_DROP_REASON,
+            type="string",
+            values=tuple(DropReason),
+        ),
+        ATTR_TRAJECTORY_ENDING: AttributeSpec(
+            key=ATTR_TRAJECTORY_ENDING,
+            type="string",
+            values=tuple(TrajectoryEnding),
         ),
         ATTR_SIGNAL: AttributeSpec(
             key=ATTR_SIGNAL,
@@ -1614,6 +1683,54 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
             optional=frozenset(),
             instrument="gauge",
             unit="{item}",
+        ),
+        METRIC_INGEST_SPANS: MetricSpec(
+            name=METRIC_INGEST_SPANS,
+            description="Spans that agents sent to be learned from.",
+            required=frozenset(),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{span}",
+        ),
+        METRIC_INGEST_EVALUATIONS: MetricSpec(
+            name=METRIC_INGEST_EVALUATIONS,
+            description="Evaluation results that came with them.",
+            required=frozenset(),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{evaluation}",
+        ),
+        METRIC_INGEST_DROPPED: MetricSpec(
+            name=METRIC_INGEST_DROPPED,
+            description="Spans and evaluation results that were left out.",
+            required=frozenset({ATTR_DROP_REASON}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{item}",
+        ),
+        METRIC_INGEST_CONTENTS: MetricSpec(
+            name=METRIC_INGEST_CONTENTS,
+            description="Message contents left at the door.",
+            required=frozenset(),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{attribute}",
+        ),
+        METRIC_INGEST_EXPERIENCES: MetricSpec(
+            name=METRIC_INGEST_EXPERIENCES,
+            description="Experiences made of trajectories and given to agents, or refused by the swarm.",
+            required=frozenset({ATTR_OUTCOME}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{experience}",
+        ),
+        METRIC_TRAJECTORIES: MetricSpec(
+            name=METRIC_TRAJECTORIES,
+            description="Trajectories that came to their end.",
+            required=frozenset({ATTR_TRAJECTORY_ENDING}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{trajectory}",
         ),
     }
 )
