@@ -219,8 +219,7 @@ def _example_faults(group: GroupSpec, attribute: AttributeSpec, path: str) -> It
     warns = severity is _WARNING
     what = "an example that will be considered invalid in the future" if warns else "an invalid example"
     message = (
-        f"The attribute `{attribute.name}` in the group `{group.id}` contains {what}. {error}.
-"
+        f"The attribute `{attribute.name}` in the group `{group.id}` contains {what}. {error}.\n"
         f"Provenance: {_quoted(path)}"
     )
     fields = {"path_or_url": path, "group_id": group.id, "attribute_id": attribute.name, "error": error}
