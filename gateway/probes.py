@@ -30,7 +30,7 @@ def installed() -> list[Package]:
     found: list[Package] = []
     for requirement in requirements:
         extra = next(
-            (name for name in ("demo", "parquet") if requirement.marker and name in str(requirement.marker)), ""
+            (name for name in ("demo", "grpc", "parquet") if requirement.marker and name in str(requirement.marker)), ""
         )
         if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
             continue
