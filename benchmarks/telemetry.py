@@ -31,7 +31,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from telemetry import Telemetry, TelemetryConfig, semconv
-from telemetry.pipeline import Exporters
+from telemetry.exporters import Exporters
 
 _SPAN = {
     semconv.ATTR_ROUND: 7,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
@@ -20,10 +21,21 @@ from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult,
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
+from telemetry.blocks import SpanBlock, count, single
+
 SHORTEST_WAIT_S = 1.0
 LONGEST_WAIT_S = 15.0
 BATCH_SIZE = 512
 DELAY_MS = 1_000
+
+
+@runtime_checkable
+class TakesBlocks(Protocol):
+    """An exporter that takes blocks of spans as they are."""
+
+    def export_blocks(self, items: Sequence[ReadableSpan | SpanBlock]) -> SpanExportResult:
+        """Export spans and blocks."""
+        ...
 
 
 class Breaker:
@@ -82,23 +94,22 @@ class Tally:
         self.delivered = 0
         self.dropped = 0
 
-    def admit(self, room: int) -> bool:
-        """Take one item in, unless as many are pending as there is room for; whether it was taken."""
+    def admit(self, room: int, n: int = 1) -> bool:
+        """Take n items in, unless more would be pending then than there is room for; whether they were taken."""
         with self._lock:
-            if self.pending >= room:
-                self.dropped += 1
+            if self.pending + n > room:
+                self.dropped += n
                 return False
-            self.pending += 1
+            self.pending += n
             return True
 
-    def settle(self, n: int, *, delivered: bool) -> None:
-        """Take note of what became of n pending items."""
+    def settle(self, n: int, *, delivered: bool, rejected: int = 0) -> None:
+        """Take note of what became of n pending items; of delivered ones the receiver may have rejected some."""
         with self._lock:
             self.pending -= n
-            if delivered:
-                self.delivered += n
-            else:
-                self.dropped += n
+            lost = min(rejected, n) if delivered else n
+            self.delivered += n - lost
+            self.dropped += lost
 
 
 class SpanDelivery(SpanExporter):
@@ -109,13 +120,19 @@ class SpanDelivery(SpanExporter):
         self._breaker = breaker
         self._tally = tally
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+    def export(self, spans: Sequence[ReadableSpan | SpanBlock]) -> SpanExportResult:
         delivered = False
         try:
-            delivered = self._breaker.attempt(lambda: self._exporter.export(spans) is SpanExportResult.SUCCESS)
+            delivered = self._breaker.attempt(lambda: self._sent(spans) is SpanExportResult.SUCCESS)
         finally:
-            self._tally.settle(len(spans), delivered=delivered)
+            rejected = getattr(self._exporter, "rejected", 0)
+            self._tally.settle(count(spans), delivered=delivered, rejected=rejected)
         return SpanExportResult.SUCCESS if delivered else SpanExportResult.FAILURE
+
+    def _sent(self, spans: Sequence[ReadableSpan | SpanBlock]) -> SpanExportResult:
+        if isinstance(self._exporter, TakesBlocks):
+            return self._exporter.export_blocks(spans)
+        return self._exporter.export(single(spans))
 
     def shutdown(self) -> None:
         self._exporter.shutdown()
@@ -137,7 +154,8 @@ class EventDelivery(LogRecordExporter):
         try:
             delivered = self._breaker.attempt(lambda: self._exporter.export(batch) is LogRecordExportResult.SUCCESS)
         finally:
-            self._tally.settle(len(batch), delivered=delivered)
+            rejected = getattr(self._exporter, "rejected", 0)
+            self._tally.settle(len(batch), delivered=delivered, rejected=rejected)
         return LogRecordExportResult.SUCCESS if delivered else LogRecordExportResult.FAILURE
 
     def shutdown(self) -> None:
@@ -151,7 +169,8 @@ class MetricDelivery(MetricExporter):
     """A metric exporter behind a breaker. Sums are cumulative, so a batch that is not sent loses nothing."""
 
     def __init__(self, exporter: MetricExporter, breaker: Breaker) -> None:
-        super().__init__()
+        # The SDK's reader asks for it by this name, too.
+        super().__init__(preferred_temporality=getattr(exporter, "_preferred_temporality", None))
         self._exporter = exporter
         self._breaker = breaker
 
@@ -185,10 +204,11 @@ class SpanQueue(BatchSpanProcessor):
             max_export_batch_size=min(BATCH_SIZE, capacity),
         )
 
-    def on_end(self, span: ReadableSpan) -> None:
+    def on_end(self, span: ReadableSpan | SpanBlock) -> None:
         sampled = span.context is not None and span.context.trace_flags.sampled
-        if sampled and self._tally.admit(self._breaker.room(self._capacity)):
-            super().on_end(span)
+        n = len(span) if isinstance(span, SpanBlock) else 1
+        if sampled and self._tally.admit(self._breaker.room(self._capacity), n):
+            super().on_end(span)  # pyright: ignore[reportArgumentType] - it only looks at the context, and passes it on
 
 
 class EventQueue(BatchLogRecordProcessor):

@@ -2,54 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
-from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExporter, MetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import SpanExporter
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler, TraceIdRatioBased
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status
+from opentelemetry.trace import SpanContext
 
 from telemetry import semconv
+from telemetry.blocks import SpanBlock, ended
 from telemetry.config import SCOPE, TelemetryConfig
 from telemetry.delivery import Breaker, EventQueue, MetricDelivery, SpanQueue, Tally
+from telemetry.exporters import Exporters
+from telemetry.reading import SharedReader, keeping_exemplars
 from telemetry.span import Attributes
 
-_IDS = RandomIdGenerator()
 _SCOPE = InstrumentationScope(SCOPE, "", semconv.SCHEMA_URL)
-_UNSET = Status()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exporters:
-    """Where a process's telemetry goes."""
-
-    spans: SpanExporter
-    events: LogRecordExporter
-    metrics: MetricExporter
-
-    @classmethod
-    def otlp(cls, config: TelemetryConfig, endpoint: str) -> Exporters:
-        """Exporters that send protobuf over HTTP to the endpoint's ``/v1/...`` paths."""
-        base, headers = endpoint.rstrip("/"), dict(config.headers)
-        return cls(
-            spans=OTLPSpanExporter(f"{base}/v1/traces", headers=headers, timeout=config.timeout_s),
-            events=OTLPLogExporter(f"{base}/v1/logs", headers=headers, timeout=config.timeout_s),
-            metrics=OTLPMetricExporter(f"{base}/v1/metrics", headers=headers, timeout=config.timeout_s),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,89 +34,131 @@ class Pipeline:
     """The providers of one process, never set as OpenTelemetry's global ones.
 
     Attributes:
-        spans: what takes ended spans.
+        spans: what takes ended spans; None, like the providers below, for a signal that goes nowhere.
+        reader: what reads the metrics in between; None when nobody may ask.
         tallies: what became of the spans and events, where they wait in queues; empty where they do not.
     """
 
     resource: Resource
-    spans: SpanProcessor
-    tracers: TracerProvider
-    meters: MeterProvider
-    loggers: LoggerProvider
+    spans: SpanProcessor | None
+    tracers: TracerProvider | None
+    meters: MeterProvider | None
+    loggers: LoggerProvider | None
+    reader: SharedReader | InMemoryMetricReader | None = None
     tallies: Mapping[semconv.Signal, Tally]
 
     @classmethod
     def queued(cls, config: TelemetryConfig, resource: Resource, exporters: Exporters) -> Pipeline:
-        """A pipeline that exports from threads of its own, with bounded queues before them."""
-        breaker = Breaker()
+        """A pipeline that exports from threads of its own, with bounded queues before them.
+
+        Each signal has a breaker of its own: a receiver that takes traces may know no logs.
+        """
         capacity = config.queue_size
-        tallies = {semconv.Signal.SPANS: Tally(), semconv.Signal.EVENTS: Tally()}
-        return cls.assembled(
-            config,
-            resource,
-            SpanQueue(exporters.spans, breaker, tallies[semconv.Signal.SPANS], capacity=capacity),
-            EventQueue(exporters.events, breaker, tallies[semconv.Signal.EVENTS], capacity=capacity),
-            PeriodicExportingMetricReader(
-                MetricDelivery(exporters.metrics, breaker), export_interval_millis=1_000 * config.metric_interval_s
-            ),
-            tallies,
-        )
+        tallies: dict[semconv.Signal, Tally] = {}
+        spans, events = None, None
+        if exporters.spans is not None:
+            tallies[semconv.Signal.SPANS] = Tally()
+            spans = SpanQueue(exporters.spans, Breaker(), tallies[semconv.Signal.SPANS], capacity=capacity)
+        if exporters.events is not None:
+            tallies[semconv.Signal.EVENTS] = Tally()
+            events = EventQueue(exporters.events, Breaker(), tallies[semconv.Signal.EVENTS], capacity=capacity)
+        return cls.assembled(config, resource, spans, events, _readers(config, exporters.metrics), tallies)
 
     @classmethod
     def assembled(
         cls,
         config: TelemetryConfig,
         resource: Resource,
-        spans: SpanProcessor,
-        events: LogRecordProcessor,
-        metrics: MetricReader,
+        spans: SpanProcessor | None,
+        events: LogRecordProcessor | None,
+        readers: Sequence[MetricReader],
         tallies: Mapping[semconv.Signal, Tally] = MappingProxyType({}),
     ) -> Pipeline:
-        """A pipeline of ready processors and a reader."""
-        sampler = ParentBased(TraceIdRatioBased(config.sample_ratio))
-        meters = MeterProvider([metrics], resource=resource, shutdown_on_exit=False)
-        tracers = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False, meter_provider=meters)
-        tracers.add_span_processor(spans)
-        loggers = LoggerProvider(resource=resource, shutdown_on_exit=False, meter_provider=meters)
-        loggers.add_log_record_processor(events)
-        if tallies:
+        """A pipeline of ready processors and readers."""
+        meters = tracers = loggers = None
+        if readers:
+            # What is read for a scrape is not lost for an export; a delta has to forget, exemplars too.
+            views = (keeping_exemplars(),) if config.temporality == "cumulative" else ()
+            meters = MeterProvider(readers, resource=resource, shutdown_on_exit=False, views=views)
+        if spans is not None:
+            tracers = TracerProvider(
+                sampler=_sampler(config), resource=resource, shutdown_on_exit=False, meter_provider=meters
+            )
+            tracers.add_span_processor(spans)
+        if events is not None:
+            loggers = LoggerProvider(resource=resource, shutdown_on_exit=False, meter_provider=meters)
+            loggers.add_log_record_processor(events)
+        if tallies and meters is not None:
             _observe_tallies(meters, tallies, str(resource.attributes[semconv.ATTR_ACTOR_KIND]))
-        return cls(resource=resource, spans=spans, tracers=tracers, meters=meters, loggers=loggers, tallies=tallies)
+        reader = next((one for one in readers if isinstance(one, SharedReader | InMemoryMetricReader)), None)
+        return cls(
+            resource=resource,
+            spans=spans,
+            tracers=tracers,
+            meters=meters,
+            loggers=loggers,
+            reader=reader,
+            tallies=tallies,
+        )
 
     def ended(
         self, name: str, start_ns: int, end_ns: int, attributes: Attributes | None, parent: SpanContext
     ) -> SpanContext:
-        """Take in a span that is over, below a parent; its context.
+        """Take in a span that is over, below a parent; its context."""
+        span = ended(
+            name, start_ns, end_ns, dict(attributes or {}), parent=parent, resource=self.resource, scope=_SCOPE
+        )
+        if self.spans is not None and parent.trace_flags.sampled:
+            self.spans.on_end(span)
+        return span.get_span_context() or parent
 
-        A fifth of the cost of starting and ending one: there is nothing to sample, lock or check.
-        """
-        context = SpanContext(parent.trace_id, _IDS.generate_span_id(), False, parent.trace_flags, parent.trace_state)
-        if parent.trace_flags.sampled:
-            self.spans.on_end(
-                ReadableSpan(
-                    name=name,
-                    context=context,
-                    parent=parent,
-                    resource=self.resource,
-                    attributes=dict(attributes or {}),
-                    kind=SpanKind.INTERNAL,
-                    status=_UNSET,
-                    start_time=start_ns,
-                    end_time=end_ns,
-                    instrumentation_scope=_SCOPE,
-                )
-            )
-        return context
+    def ended_together(
+        self,
+        name: str,
+        start_ns: int,
+        end_ns: int,
+        shared: Attributes,
+        columns: Mapping[str, Sequence[str] | Sequence[float]],
+        parent: SpanContext,
+    ) -> None:
+        """Take in spans that are over and differ in a few attributes only."""
+        if self.spans is None or not parent.trace_flags.sampled or not all(columns.values()):
+            return
+        block = SpanBlock(
+            name=name,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            parent=parent,
+            resource=self.resource,
+            instrumentation_scope=_SCOPE,
+            shared=shared,
+            columns=columns,
+        )
+        if isinstance(self.spans, SpanQueue):
+            self.spans.on_end(block)
+            return
+        for span in block.spans():
+            self.spans.on_end(span)
+
+    def snapshot(self) -> bytes:
+        """All metrics as they are now, as an OTLP request; empty when nothing was measured, or nobody may ask."""
+        data = self.reader.get_metrics_data() if self.reader is not None else None
+        return encode_metrics(data).SerializeToString() if data is not None else b""
 
     @property
     def flushes(self) -> tuple[Callable[[], object], ...]:
         """What sends all that waits. The SDK heeds no timeout here; run these in threads of their own."""
-        return self.tracers.force_flush, self.loggers.force_flush, self.meters.force_flush
+        return tuple(provider.force_flush for provider in self._providers)
 
     @property
     def closes(self) -> tuple[Callable[[], object], ...]:
         """What sends all that waits and ends the threads; once."""
-        return self.tracers.shutdown, self.loggers.shutdown, self.meters.shutdown
+        return tuple(provider.shutdown for provider in self._providers)
+
+    @property
+    def _providers(self) -> tuple[TracerProvider | MeterProvider | LoggerProvider, ...]:
+        found = (self.tracers, self.loggers, self.meters)
+        return tuple(provider for provider in found if provider is not None)
 
 
 def resource_of(config: TelemetryConfig, *, actor_kind: semconv.ActorKind, instance: str) -> Resource:
@@ -150,6 +169,7 @@ def resource_of(config: TelemetryConfig, *, actor_kind: semconv.ActorKind, insta
         release = "0+unknown"
     return Resource.create(
         {
+            **dict(config.resource),
             semconv.ATTR_SERVICE_NAME: config.service_name,
             semconv.ATTR_SERVICE_NAMESPACE: config.service_namespace,
             semconv.ATTR_SERVICE_INSTANCE_ID: instance,
@@ -158,6 +178,24 @@ def resource_of(config: TelemetryConfig, *, actor_kind: semconv.ActorKind, insta
             semconv.ATTR_ACTOR_KIND: actor_kind.value,
         }
     )
+
+
+def _readers(config: TelemetryConfig, exporter: MetricExporter | None) -> list[MetricReader]:
+    """One reader for exports and scrapes; two where exports want deltas, and none where nobody wants anything."""
+    if exporter is None:
+        return [InMemoryMetricReader()] if config.prometheus else []
+    shared = SharedReader(MetricDelivery(exporter, Breaker()), interval_s=config.metric_interval_s)
+    return [InMemoryMetricReader(), shared] if config.prometheus and config.temporality != "cumulative" else [shared]
+
+
+def _sampler(config: TelemetryConfig) -> Sampler:
+    root = config.sampler.removeprefix("parentbased_")
+    roots: Mapping[str, Sampler] = {
+        "always_on": ALWAYS_ON,
+        "always_off": ALWAYS_OFF,
+        "traceidratio": TraceIdRatioBased(config.sample_ratio),
+    }
+    return ParentBased(roots[root]) if root != config.sampler else roots[root]
 
 
 def _observe_tallies(meters: MeterProvider, tallies: Mapping[semconv.Signal, Tally], actor_kind: str) -> None:

@@ -60,7 +60,7 @@ class Captured:
             self.resource,
             SimpleSpanProcessor(self._spans),
             SimpleLogRecordProcessor(self._events),
-            self._metrics,
+            (self._metrics,),
         )
         self.telemetry = Telemetry(config, actor_kind=actor_kind, pipeline=self.pipeline)
 

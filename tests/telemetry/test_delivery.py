@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from telemetry import Telemetry, TelemetryConfig, semconv
 from telemetry.delivery import BATCH_SIZE, LONGEST_WAIT_S, SHORTEST_WAIT_S, Breaker, Tally
-from telemetry.pipeline import Exporters
+from telemetry.exporters import Exporters
 from telemetry.semconv import ActorKind
 
 if TYPE_CHECKING:
