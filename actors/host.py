@@ -374,19 +374,16 @@ class AgentHost:
         )
         if not telemetry.detailed(len(terms.roster)):
             return
-        for row, agent in enumerate(self._agents):
-            if not learned.idle[row]:
-                # All agents are trained in one batched step, so they share its start and its end.
-                telemetry.record_span(
-                    semconv.SPAN_AGENT_TRAINING,
-                    begun,
-                    ended,
-                    {
-                        **common,
-                        semconv.ATTR_AGENT_ID: agent,
-                        semconv.ATTR_LOSS: float(learned.losses[row]),
-                        semconv.ATTR_BATCH_SIZE: learned.batch_size,
-                        semconv.ATTR_NUM_EPOCHS: learned.epochs,
-                    },
-                    parent=parent,
-                )
+        # All agents are trained in one batched step, so they share its start and its end.
+        rows = np.flatnonzero(~learned.idle)
+        telemetry.record_spans(
+            semconv.SPAN_AGENT_TRAINING,
+            begun,
+            ended,
+            {**common, semconv.ATTR_BATCH_SIZE: learned.batch_size, semconv.ATTR_NUM_EPOCHS: learned.epochs},
+            {
+                semconv.ATTR_AGENT_ID: [self._agents[row] for row in rows.tolist()],
+                semconv.ATTR_LOSS: learned.losses[rows].tolist(),
+            },
+            parent=parent,
+        )
