@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gateway import bench, control, demo, doctor, inspection, serving
+from gateway import bench, control, demo, doctor, ingestion, inspection, serving
 from gateway.exits import table
 
 _EPILOG = f"Exit codes:\n\n{table()}"
@@ -49,6 +49,7 @@ app.command("round")(inspection.round_)
 app.command("watch")(inspection.watch)
 app.command("releases")(inspection.releases)
 app.command("serve")(serving.serve)
+app.command("ingest")(ingestion.ingest)
 app.command("rollback")(inspection.rollback)
 app.command("doctor")(doctor.doctor)
 app.add_typer(bench.app, name="bench")

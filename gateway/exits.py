@@ -55,6 +55,7 @@ _BY_CODE: dict[str, Exit] = {
     "round": Exit.NO_RELEASE,
     "rule": Exit.NO_RELEASE,
     "gradients": Exit.BAD_DATA,
+    "otlp": Exit.BAD_DATA,
     "release": Exit.UNKNOWN_RELEASE,
     "journal": Exit.STATE,
 }
