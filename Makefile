@@ -35,6 +35,7 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 	$(BIN)/python -m telemetry.generator --check
+	$(BIN)/python -m dashboards --check
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
