@@ -260,9 +260,10 @@ def launch(config: SwarmConfig, *, cpus: int) -> None:
     from actors.coordinator import Coordinator
     from actors.validator import ConvergenceValidator
 
+    config = config.model_copy(update={"state_dir": config.state_dir.absolute()})
     secret = stored_secret(config.state_dir)
     shares = tuple(config.shares(cpus))
-    journal = (config.state_dir / "journal.sqlite").absolute()
+    journal = config.state_dir / "journal.sqlite"
     for number, agents in enumerate(shares):
         make_host(number, agents, config, secret)
     for number in range(config.validators):

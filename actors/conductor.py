@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from actors.cast import INLINE, Cast, Handle, Score, spread_release
 from actors.faults import LOST, LOST_ARGUMENT
-from actors.host import MissingBaseError
+from actors.host import AbstainingError, MissingBaseError
 from actors.messages import Aggregation, Measurement, Receipt
 from federation.errors import NoOpenRoundError, RoundAbortedError, SwarmError
 from federation.events import (
@@ -177,6 +177,9 @@ class Conductor:
                 await ask(host)
             except LOST as error:
                 self._put(Lost(agents=agents, reason=type(error).__name__, at=self.age))
+            except AbstainingError as error:
+                self._put(Arrived(accepted=(), refused=dict.fromkeys(agents, error.code), at=self.age))
+                return
             except SwarmError as error:
                 self._put(Lost(agents=agents, reason=error.code, at=self.age))
             except Exception as error:  # noqa: BLE001 - a host may fail in any way; its agents just did not answer

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from federation.compression import RawCodec
 from federation.errors import FaultBoundError
 from federation.rules.base import Rule
 from federation.screening import Screen
@@ -51,12 +52,15 @@ class SwarmConfig(BaseModel):
             after at least ``min_rounds`` rounds.
         rule, screen: instead of the workload's own.
         weight_cap: largest sample count that an agent may declare.
+        error_feedback: what a lossy codec leaves out of one update is added to the agent's next one. For workloads
+            whose rows are changes to the base. A codec without loss makes it cost nothing.
         late_decay: what a late update counts for in the next round; 0 leaves it out.
         round_budget_s: latency that the coordinator's loop holds rounds to.
         systems: carries adaptations out for agents that manage systems (`actors.residents.SystemPort`).
         adapt_epochs: local epochs follow the swarm's heterogeneity.
         adversary: marked agents and their attack, for evaluation.
-        state_dir: folder of journal and keys, on the node of the coordinator.
+        state_dir: folder of journal and keys, on the node of the coordinator; hosts keep their own journals below
+            it, each on its node.
         telemetry: where spans, metrics and events go.
         keep_artefacts: how many of the newest releases keep their artefact, for ``get`` and ``rollback``.
     """
@@ -80,6 +84,7 @@ class SwarmConfig(BaseModel):
     rule: Any = None
     screen: Any = None
     weight_cap: Positive = 1e6
+    error_feedback: bool = False
     late_decay: float = Field(default=0.5, ge=0, le=1)
     round_budget_s: Positive = 0.15
     systems: Any = None
@@ -128,6 +133,11 @@ class SwarmConfig(BaseModel):
     @property
     def used_screen(self) -> Screen:
         return self.screen or self.workload.screen
+
+    @property
+    def feeds_back(self) -> bool:
+        """Whether hosts keep residuals: error feedback is on, and the codec leaves something out."""
+        return self.error_feedback and not isinstance(self.workload.codec, RawCodec)
 
     @property
     def used_fault_bound(self) -> int:

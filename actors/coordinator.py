@@ -224,6 +224,10 @@ class Coordinator:
         """The name of the host that an agent lives on."""
         return self._members.host_of(agent)
 
+    async def first_round(self, host: str, journal: str, first: int) -> int:
+        """The first round that a host may sign for; `Members.first_round` says why."""
+        return await asyncio.to_thread(self._members.first_round, self._journal, host, journal, first)
+
     async def status(self, *, actors: bool = True) -> dict[str, Any]:
         """The swarm in short, as plain data. Actors that do not answer are reported as silent, or are not asked."""
         conductor = self._conductor

@@ -2,7 +2,8 @@
 
 One call a phase carries one stacked matrix for all agents of the host. Learning happens in a thread,
 so `predict` and `status` answer from the last release while it runs. A host keeps its last batch: to
-be asked again for the same round costs nothing and gives the same bytes.
+be asked again for the same round costs nothing and gives the same bytes, after a restart too, be it that
+they can be made again from seeds and data, or that they are in the host's journal.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +21,17 @@ from numpy.typing import NDArray
 
 from actors.agent import Reading
 from actors.config import COORDINATOR, SwarmConfig
+from actors.host_journal import HostJournal
+from actors.journal import JournalError
 from actors.residents import Residents
+from actors.signing import Signatory
+from federation.compression import ErrorFeedback
 from federation.errors import SettingError, SwarmError
-from federation.identity import DIGEST_BYTES, NONCE_BYTES, Secret, SigningKey, commitment, payload_digests
+from federation.identity import Secret
 from federation.release import Release
 from federation.terms import Terms
 from federation.update import CommitBatch, UpdateBatch
-from federation.workload import Acting, Learned, Row
+from federation.workload import Acting, Learned, Remembering, Row
 from telemetry import Telemetry, semconv
 
 
@@ -40,6 +46,21 @@ class MissingBaseError(SwarmError):
             host=host,
             version=version,
             has=has,
+        )
+
+
+class AbstainingError(SwarmError):
+    """A host that may have signed for a round already, and does not know what."""
+
+    code = "host.abstains"
+
+    def __init__(self, *, host: str, round: int, first: int) -> None:
+        super().__init__(
+            f"{host} came without the journal that it last signed by, so it signs for no round before {first}, and "
+            f"was asked for {round}. Nothing needs to be done: it takes part from round {first} on.",
+            host=host,
+            round=round,
+            first=first,
         )
 
 
@@ -94,8 +115,7 @@ class AgentHost:
         self._learner = config.adversary.corrupt(learner) if config.adversary is not None else learner
         self._workload = workload
         self._agents: tuple[str, ...] = self._learner.agents
-        self._secrets = [secret.derive("agent", config.run, agent) for agent in self._agents]
-        self._keys = [SigningKey.of(own) for own in self._secrets]
+        self._signatory = Signatory(name, self._agents, workload.codec, secret, config.run)
         self._row = {agent: row for row, agent in enumerate(self._agents)}
         self._release: Release | None = None
         self._value: Row | None = None
@@ -111,10 +131,19 @@ class AgentHost:
             if isinstance(workload, Acting)
             else None
         )
+        self._journal = HostJournal(Path(config.state_dir) / "hosts" / f"{name}.sqlite", self._agents)
+        self._feedback: ErrorFeedback | None = None
+        self._vouched: str | None = None
+        self._pushing = asyncio.Lock()
+        self._unusable: JournalError | None = None
+        try:
+            self._recall()
+        except JournalError as error:
+            self._unusable = error  # raised where the journal is needed: Ray would only say that the actor died
 
     async def enrol(self) -> dict[str, bytes]:
         """agent -> Ed25519 public key."""
-        return {agent: key.public for agent, key in zip(self._agents, self._keys, strict=True)}
+        return self._signatory.public
 
     async def idle(self) -> tuple[str, ...]:
         """Agents that have nothing to learn from, and are left off the next roster."""
@@ -137,18 +166,39 @@ class AgentHost:
     async def _learned(self, terms: Terms, traceparent: str) -> list[UpdateBatch]:
         async with self._learning:
             key = (terms.round, terms.base)
+            await self._vouch(terms.round)
             if key not in self._batches:
+                if terms.round < self._journal.first_round:
+                    raise AbstainingError(host=self.name, round=terms.round, first=self._journal.first_round)
                 base = self._base(terms)
                 loop = asyncio.get_running_loop()
                 batches = await loop.run_in_executor(self._single, self._learn, terms, base, traceparent)
                 self._batches = {key: batches}
                 self._rounds += 1
+                await self._vouch(terms.round)  # for a journal that was begun meanwhile
             return self._batches[key]
+
+    async def _vouch(self, asked: int) -> None:
+        """Have the coordinator know which journal this host goes by; once a process, and when a journal is begun.
+
+        Raises:
+            JournalError: when there is one and it cannot be used.
+        """
+        if self._unusable is not None:
+            raise self._unusable
+        while self._vouched != self._journal.id:
+            journal, first = self._journal.id, self._journal.first_round
+            needed = await self._find(COORDINATOR).first_round.remote(self.name, journal, first)
+            if needed > first:
+                # The round that is asked for may be open and not yet written down.
+                await asyncio.to_thread(self._journal.wait_until, max(needed, asked + 1))
+            else:
+                self._vouched = journal
 
     async def commit(self, terms: Terms, traceparent: str = "") -> CommitBatch:
         """Signed commitments to what `learn` will show."""
         batches = await self._learned(terms, traceparent)
-        return await asyncio.to_thread(self._commit, terms, batches[0])
+        return await asyncio.to_thread(self._signatory.commit, terms, batches[0])
 
     async def apply(self, release: Release, artefact: bytes, public: bytes, traceparent: str = "") -> int:
         """Take a release into force. Returns its version.
@@ -191,7 +241,7 @@ class AgentHost:
         """
         if agent not in self._row:
             raise UnknownAgentError(agent=agent, host=self.name)
-        held = self._learner.observe(agent, experiences)
+        held = await self._remember(agent, experiences)
         self._idle -= {agent}
         if self._residents is not None:
             await self._residents.observed(agent, experiences)
@@ -208,11 +258,44 @@ class AgentHost:
             raise SettingError(name="workload", found=self._workload.kind, needed="one whose releases are policies")
         turn = await self._residents.manage(agent, reading)
         if turn.lived is not None:
-            self._learner.observe(agent, [turn.lived])
+            await self._remember(agent, [turn.lived])
         return {
             "symptoms": [symptom.name for symptom in turn.cycle.symptoms],
             "outcomes": [(done.action.name, done.result, done.detail) for done in turn.cycle.outcomes],
         }
+
+    async def _remember(self, agent: str, experiences: Sequence[object]) -> int:
+        """Add to an agent's memory, and to the journal where the workload can. How many experiences it now holds."""
+        if self._unusable is not None:
+            raise self._unusable
+        async with self._pushing:  # the journal has them in the order of the memory
+            if isinstance(self._workload, Remembering):
+                records = self._workload.pack_experiences(experiences)
+                if not self._journal.begun and records:
+                    async with self._learning:  # what was signed without them goes in before them
+                        batches = [batch for kept in self._batches.values() for batch in kept]
+                        await asyncio.to_thread(self._journal.begin, batches)
+                if records:
+                    await asyncio.to_thread(self._journal.add, agent, records, capacity=self._workload.memory)
+            return self._learner.observe(agent, experiences)
+
+    def _recall(self) -> None:
+        """Take up what a process before this one has left in the journal.
+
+        Raises:
+            JournalError: when it cannot be read.
+        """
+        signed = self._journal.recall()
+        if signed is not None:
+            self._batches = {(signed.round, signed.base): list(signed.batches)}
+        if not self.config.feeds_back:
+            self._journal.forget_residuals()
+        if isinstance(self._workload, Remembering):
+            for agent, records in self._journal.experiences():
+                try:
+                    self._learner.observe(agent, self._workload.unpack_experiences(records))
+                except SwarmError as error:
+                    raise JournalError(path=str(self._journal.path), found=str(error)) from error
 
     async def retrain(self, *, agent: str, reason: str) -> str:
         """Pass an agent's wish to be retrained on to the coordinator."""
@@ -231,6 +314,8 @@ class AgentHost:
             "idle": sorted(self._idle),
             "release": None if self._release is None else self._release.version,
             "rounds": self._rounds,
+            "journal": self._journal.begun,
+            "first_round": self._journal.first_round,
             "learning": self._learning.locked(),
             "mape": self._residents.summary() if self._residents is not None else {},
             "telemetry_dropped": dict(self._telemetry.dropped),
@@ -275,64 +360,25 @@ class AgentHost:
             )
             seconds, ended = time.perf_counter() - started, time.time_ns()
             self._idle = frozenset(agent for agent, idle in zip(self._agents, learned.idle, strict=True) if idle)
-            batches = self._sign(terms, learned, [row for row in asked if not learned.idle[row]])
+            batches = self._signed(terms, learned, [row for row in asked if not learned.idle[row]])
             self._tell(terms, learned, seconds, span.traceparent, begun, ended)
             span.set(semconv.ATTR_BATCH_SIZE, learned.batch_size)
             span.set(semconv.ATTR_NUM_EPOCHS, learned.epochs)
         return batches
 
-    def _sign(self, terms: Terms, learned: Learned, rows: list[int]) -> list[UpdateBatch]:
-        agents = tuple(self._agents[row] for row in rows)
-        values = np.ascontiguousarray(learned.rows[rows]) if len(rows) < len(self._agents) else learned.rows
-        payload = self._workload.codec.encode(values)
-        weights = np.ascontiguousarray(learned.weights[rows], dtype=np.float64)
-        digests = payload_digests(terms.codec, payload, weights)
-        messages = terms.statement.messages(agents, digests)
-        signed = b"".join(self._keys[row].sign(message) for row, message in zip(rows, messages, strict=True))
-        nonces = None
-        if terms.commit_reveal:
-            text = b"".join(self._secrets[row].nonce(terms.run, str(terms.round)) for row in rows)
-            nonces = np.frombuffer(text, np.uint8).reshape(-1, NONCE_BYTES)
-        batch = UpdateBatch(
-            host=self.name,
-            statement=terms.statement,
-            codec=terms.codec,
-            agents=agents,
-            payload=payload,
-            weights=weights,
-            digests=digests,
-            signatures=np.frombuffer(signed, np.uint8).reshape(len(rows), -1),
-            losses=np.ascontiguousarray(learned.losses[rows], dtype=np.float64),
-            nonces=nonces,
-        )
+    def _signed(self, terms: Terms, learned: Learned, rows: list[int]) -> list[UpdateBatch]:
+        """What is sent for these rows, safe in the journal when it could not be made again."""
+        feedback = None
+        if self.config.feeds_back:
+            # Taken out, and put back when its new state is written down: a failure starts from the old one.
+            feedback, self._feedback = self._feedback or self._journal.feedback(self._workload.dimension), None
+        batch = self._signatory.sign(terms, learned, rows, feedback)
         adversary = self.config.adversary
-        return [batch] if adversary is None else list(adversary.send(batch))
-
-    def _commit(self, terms: Terms, batch: UpdateBatch) -> CommitBatch:
-        if batch.nonces is None:
-            return CommitBatch(
-                host=self.name,
-                statement=terms.statement,
-                agents=(),
-                commitments=np.empty((0, DIGEST_BYTES), np.uint8),
-                signatures=np.empty((0, 64), np.uint8),
-            )
-        sealed = b"".join(
-            commitment(agent, batch.digests[row].tobytes(), batch.nonces[row].tobytes())
-            for row, agent in enumerate(batch.agents)
-        )
-        commitments = np.frombuffer(sealed, np.uint8).reshape(-1, DIGEST_BYTES)
-        messages = terms.statement.commitments(batch.agents, commitments)
-        signed = b"".join(
-            self._keys[self._row[agent]].sign(message) for agent, message in zip(batch.agents, messages, strict=True)
-        )
-        return CommitBatch(
-            host=self.name,
-            statement=terms.statement,
-            agents=batch.agents,
-            commitments=commitments,
-            signatures=np.frombuffer(signed, np.uint8).reshape(-1, 64),
-        )
+        batches = [batch] if adversary is None else list(adversary.send(batch))
+        if feedback is not None or self._journal.begun:
+            self._journal.keep_signed(batches, feedback)
+        self._feedback = feedback
+        return batches
 
     def _tell(self, terms: Terms, learned: Learned, seconds: float, parent: str, begun: int, ended: int) -> None:
         """Spans, metrics and events of one round's learning."""

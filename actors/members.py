@@ -118,6 +118,20 @@ class Members:
             if agent in homes
         ]
 
+    def first_round(self, journal: Journal, host: str, own: str, first: int) -> int:
+        """The first round that a host may sign for, which goes by its journal ``own`` and waits for ``first``.
+
+        The coordinator's journal knows by which one it last went; none means that nothing was ever kept, and that
+        whatever the host signs can be made again from seeds and data.
+        """
+        known = journal.recall(f"host.{host}") or ""
+        if own == known:
+            return 0
+        needed = journal.last_round() + 1 if known else 0
+        if first >= needed:
+            journal.remember({f"host.{host}": own})
+        return needed
+
     async def heterogeneity(self) -> float:
         """How differently the agents act, 0 to 1 (specification 5.3)."""
         answers = await asyncio.gather(*(self.find(host).histogram.remote() for host in self.hosts))

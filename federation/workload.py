@@ -156,3 +156,21 @@ class Acting(Workload, Protocol):
     def tasks(self, experiences: Sequence[object]) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.bool_]]:
         """``(m, features)`` states, ``(m,)`` actions, and whether each went well."""
         ...
+
+
+@runtime_checkable
+class Remembering(Workload, Protocol):
+    """A workload whose agents' own experiences can be written down, so that they outlive a process."""
+
+    @property
+    def memory(self) -> int:
+        """The most experiences that an agent keeps."""
+        ...
+
+    def pack_experiences(self, experiences: Sequence[object]) -> list[bytes]:
+        """One record of bytes for each experience. Never a pickle. Raises `SwarmError` for what does not fit."""
+        ...
+
+    def unpack_experiences(self, records: Sequence[bytes]) -> Sequence[object]:
+        """What `Learner.observe` is to be given for these records. Raises `SwarmError` for anything else."""
+        ...

@@ -97,6 +97,8 @@ class Stage:
         if actor is None:
             return
         self._ends.pop(name).set_result(None)
+        if isinstance(actor, AgentHost):
+            actor._journal.close()  # as the kernel does: no other process can use the file before
         for conductor in (getattr(actor, "_conductor", None), getattr(actor, "_former", None)):
             if conductor is not None:
                 conductor.cancel()
@@ -105,13 +107,13 @@ class Stage:
         transact, loop = journal._transaction, asyncio.get_running_loop()
 
         @contextmanager
-        def transaction() -> Iterator[None]:
+        def transaction() -> Iterator[Any]:
             if self._actors.get(name) is not actor:
                 raise Killed
             nth = self.positions[name] = self.positions.get(name, 0) + 1
             when = self.kill_in(name, nth)
-            with transact():
-                yield
+            with transact() as held:
+                yield held
                 if when == "before":
                     loop.call_soon_threadsafe(self.kill, name)
                     raise Killed

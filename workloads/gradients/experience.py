@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, cast
@@ -105,6 +106,67 @@ class Experiences:
             next_states=None if self.next_states is None else self.next_states[rows].copy(),
             done=self.done[rows].copy(),
         )
+
+
+_HEAD = struct.Struct("<if?")
+"""Of a packed experience: action, reward, done. The state follows, and the next state unless done, in float32."""
+
+
+def fitting(experiences: Sequence[object] | Experiences, *, features: int, actions: int) -> Experiences:
+    """The columns of `Experience` records, of mappings with their fields, or of columns already, checked.
+
+    Raises:
+        ExperienceError: for anything that does not fit.
+    """
+    if not isinstance(experiences, Experiences):
+        return Experiences.of(experiences, features=features, actions=actions)
+    highest = experiences.actions.max(initial=0)
+    if experiences.states.shape[1] != features or highest >= actions:
+        raise ExperienceError(
+            found=f"{experiences.states.shape[1]} features and actions up to {highest}",
+            needed=f"{features} features and actions below {actions}",
+        )
+    return experiences
+
+
+def packed_experiences(found: Experiences) -> list[bytes]:
+    """One record of bytes for each experience. The layout never changes; another one would need another name."""
+    states = found.states.astype("<f4")
+    following = states if found.next_states is None else found.next_states.astype("<f4")
+    return [
+        _HEAD.pack(action, reward, done) + states[row].tobytes() + (b"" if done else following[row].tobytes())
+        for row, (action, reward, done) in enumerate(
+            zip(found.actions.tolist(), found.rewards.tolist(), found.done.tolist(), strict=True)
+        )
+    ]
+
+
+def unpacked_experiences(records: Sequence[bytes], *, features: int, actions: int) -> Experiences:
+    """The columns of such records.
+
+    Raises:
+        ExperienceError: for records of another length, or with values that no experience has.
+    """
+    found: list[Experience] = []
+    for record in records:
+        if len(record) - _HEAD.size not in (4 * features, 8 * features):
+            raise ExperienceError(
+                found=f"a record of {len(record)} bytes",
+                needed=f"{_HEAD.size + 4 * features} bytes, or {_HEAD.size + 8 * features} with a next state",
+            )
+        action, reward, done = _HEAD.unpack_from(record)
+        states = np.frombuffer(record, "<f4", offset=_HEAD.size).reshape(-1, features)
+        following = None if len(states) == 1 else cast("Sequence[float]", states[1])
+        found.append(
+            Experience(
+                state=cast("Sequence[float]", states[0]),
+                action=action,
+                reward=reward,
+                next_state=following,
+                done=done,
+            )
+        )
+    return Experiences.of(found, features=features, actions=actions)
 
 
 def experience(record: object) -> Experience:

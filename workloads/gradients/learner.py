@@ -11,7 +11,7 @@ from federation.errors import ExperienceError
 from federation.heterogeneity import heterogeneity
 from federation.terms import Tuning
 from federation.workload import Learned, Row
-from workloads.gradients.experience import Experiences
+from workloads.gradients.experience import Experiences, fitting
 from workloads.gradients.policy import Policy
 from workloads.gradients.replay import ReplayBuffers
 from workloads.gradients.settings import LearningSettings
@@ -96,18 +96,7 @@ class GradientsLearner:
         """
         if agent not in self._row:
             raise ExperienceError(found=f"an agent {agent!r}", needed="one that lives on this host")
-        if isinstance(experiences, Experiences):
-            columns = experiences
-            if (
-                columns.states.shape[1] != self._policy.features
-                or columns.actions.max(initial=0) >= self._policy.actions
-            ):
-                raise ExperienceError(
-                    found=f"{columns.states.shape[1]} features and actions up to {columns.actions.max(initial=0)}",
-                    needed=f"{self._policy.features} features and actions below {self._policy.actions}",
-                )
-        else:
-            columns = Experiences.of(experiences, features=self._policy.features, actions=self._policy.actions)
+        columns = fitting(experiences, features=self._policy.features, actions=self._policy.actions)
         row = self._row[agent]
         if row in self._flipped:
             columns = self._mirrored(columns)

@@ -19,7 +19,7 @@ from federation.workload import Row
 from workloads.gradients.agreement import AgreementClipping
 from workloads.gradients.artefact import packed, unpacked
 from workloads.gradients.evaluation import agreement_figures, right_figures
-from workloads.gradients.experience import Experiences
+from workloads.gradients.experience import Experiences, fitting, packed_experiences, unpacked_experiences
 from workloads.gradients.learner import GradientsLearner
 from workloads.gradients.policy import Policy
 from workloads.gradients.screen import CascadeScreen, TwinScreen
@@ -161,6 +161,27 @@ class GradientsWorkload:
         columns = Experiences.of(experiences, features=self.data.features, actions=self.data.actions)
         low, high = self.data.rewards
         return columns.states, columns.actions.astype(np.intp), columns.rewards >= (low + high) / 2
+
+    @property
+    def memory(self) -> int:
+        """The capacity of each agent's replay memory."""
+        return self.learning.capacity
+
+    def pack_experiences(self, experiences: Sequence[object]) -> list[bytes]:
+        """One record of bytes for each experience.
+
+        Raises:
+            ExperienceError: for anything that is no experience of this data's shape.
+        """
+        return packed_experiences(fitting(experiences, features=self.data.features, actions=self.data.actions))
+
+    def unpack_experiences(self, records: Sequence[bytes]) -> Experiences:  # pyright: ignore[reportIncompatibleMethodOverride] - columns, as the learner takes them
+        """The experiences of such records.
+
+        Raises:
+            ExperienceError: for anything else.
+        """
+        return unpacked_experiences(records, features=self.data.features, actions=self.data.actions)
 
     def pack(self, value: Row) -> bytes:
         """A safetensors file with the tensors w1, b1, w2 and b2, and the policy's shape as metadata."""
