@@ -210,6 +210,7 @@ class Ledger:
         return {
             "convergence": {
                 "status": self.tracker.status,
+                "threshold": self.tracker.criterion.threshold,
                 "rounds": self.tracker.rounds,
                 "rounds_remaining": self.tracker.remaining_rounds,
                 "kl_divergence": self.tracker.recent[-1] if self.tracker.recent else None,
