@@ -490,6 +490,9 @@ METRIC_ACTIONS: Final = "federated.learning.actions"
 METRIC_ACTOR_RESTARTS: Final = "federated.learning.actor_restarts"
 """Actors that came back after they had died."""
 
+METRIC_ACTORS_SILENT: Final = "federated.learning.actors_silent"
+"""Actors that did not answer the gateway's last scrape in time, and whose metrics are left out."""
+
 METRIC_TELEMETRY_DROPPED: Final = "federated.learning.telemetry_dropped"
 """Spans and events that were not delivered."""
 
@@ -1659,6 +1662,14 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
             optional=frozenset(),
             instrument="counter",
             unit="{restart}",
+        ),
+        METRIC_ACTORS_SILENT: MetricSpec(
+            name=METRIC_ACTORS_SILENT,
+            description="Actors that did not answer the gateway's last scrape in time, and whose metrics are left out.",
+            required=frozenset({ATTR_ACTOR_KIND}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{actor}",
         ),
         METRIC_TELEMETRY_DROPPED: MetricSpec(
             name=METRIC_TELEMETRY_DROPPED,
