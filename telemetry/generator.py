@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from telemetry.conventions import ROOT, Group, Node, Registry, RegistryError, bounded, prometheus_name, read
+from telemetry.checker.diagnostics import RegistryError
+from telemetry.checker.model import Attribute, Entity, Event, Group, GroupType, Level, Metric, Span
+from telemetry.checker.registry import Registry
+from telemetry.conventions import ROOT, bounded, declared, definitions, prometheus_name, read, signals
 
 HOME = Path(__file__).resolve().parent.parent
+
+Signal = Span | Event | Metric
 
 _HEADER = '''# fmt: off
 # ruff: noqa: E501
@@ -52,27 +56,26 @@ def outputs(registry: Registry) -> dict[Path, str]:
 
 def semconv(registry: Registry) -> str:
     """The Python module of names, as ruff would format it."""
-    lines = [_HEADER, f"SCHEMA_URL: Final = {_text(registry.manifest['schema_url'])}", ""]
-    for key, node in registry.attributes.items():
-        lines += [f"{constant('ATTR', key)}: Final = {_text(key)}", f'"""{node["brief"]}"""', ""]
-    for prefix, kind in (("SPAN", "span"), ("EVENT", "event"), ("METRIC", "metric")):
-        for group in registry.of_kind(kind):
-            lines += [
-                f"{constant(prefix, group.name)}: Final = {_text(group.name)}",
-                f'"""{group.node["brief"]}"""',
-                "",
-            ]
-    for key, node in registry.attributes.items():
-        if isinstance(node["type"], dict):
-            lines += ["", *_enum(key, node), ""]
-    lines += _table("ATTRIBUTES", "AttributeSpec", "ATTR", registry.attributes, _attribute_spec)
-    for title, spec, prefix, kind in (
-        ("SPANS", "SignalSpec", "SPAN", "span"),
-        ("EVENTS", "SignalSpec", "EVENT", "event"),
-        ("METRICS", "MetricSpec", "METRIC", "metric"),
-    ):
-        groups = {group.name: group for group in registry.of_kind(kind)}
-        lines += ["", *_table(title, spec, prefix, groups, _signal_spec)]
+    lines = [_HEADER, f"SCHEMA_URL: Final = {_text(registry.schema_url)}", ""]
+    attributes = definitions(registry)
+    for key, attribute in attributes.items():
+        lines += [f"{constant('ATTR', key)}: Final = {_text(key)}", f'"""{attribute.brief}"""', ""]
+    tables: tuple[tuple[str, str, str, Sequence[Signal]], ...] = (
+        ("SPANS", "SignalSpec", "SPAN", signals(registry, Span)),
+        ("EVENTS", "SignalSpec", "EVENT", signals(registry, Event)),
+        ("METRICS", "MetricSpec", "METRIC", signals(registry, Metric)),
+    )
+    for _, _, prefix, groups in tables:
+        for group in groups:
+            lines += [f"{constant(prefix, group.name)}: Final = {_text(group.name)}", f'"""{group.brief}"""', ""]
+    for attribute in attributes.values():
+        if attribute.is_enum:
+            lines += ["", *_enum(attribute), ""]
+    specs = {constant("ATTR", key): _attribute_spec(attribute) for key, attribute in attributes.items()}
+    lines += _table("ATTRIBUTES", "AttributeSpec", specs)
+    for title, kind, prefix, groups in tables:
+        names = {constant(prefix, group.name): group for group in groups}
+        lines += ["", *_table(title, kind, {name: _signal_spec(name, group) for name, group in names.items()})]
     return "\n".join(lines) + "\n"
 
 
@@ -80,51 +83,54 @@ def _text(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _enum(key: str, node: Node) -> Iterator[str]:
+def _enum(attribute: Attribute) -> Iterator[str]:
+    key, brief = attribute.name, attribute.brief
     yield f"class {class_name(key)}(StrEnum):"
-    yield f'    """Values of `{constant("ATTR", key)}`: {node["brief"][0].lower()}{node["brief"][1:]}"""'
-    for member in node["type"]["members"]:
+    yield f'    """Values of `{constant("ATTR", key)}`: {brief[0].lower()}{brief[1:]}"""'
+    for member in attribute.members:
         yield ""
-        yield f"    {str(member['id']).upper()} = {_text(member['value'])}"
-        yield f'    """{member["brief"]}"""'
+        yield f"    {member.id.upper()} = {_text(str(member.value))}"
+        yield f'    """{member.brief}"""'
 
 
-def _table(title: str, spec: str, prefix: str, entries: Any, render: Any) -> Iterator[str]:
+def _table(title: str, spec: str, entries: Mapping[str, Iterable[str]]) -> Iterator[str]:
     yield f"{title}: Final[Mapping[str, {spec}]] = MappingProxyType("
     yield "    {"
-    for name, entry in entries.items():
-        yield f"        {constant(prefix, name)}: {spec}("
-        yield from (f"            {line}," for line in render(constant(prefix, name), entry))
+    for name, fields in entries.items():
+        yield f"        {name}: {spec}("
+        yield from (f"            {line}," for line in fields)
         yield "        ),"
     yield "    }"
     yield ")"
 
 
-def _attribute_spec(name: str, node: Node) -> Iterator[str]:
-    kind = node["type"]
-    yield f"key={name}"
-    yield f"type={_text(kind if isinstance(kind, str) else 'string')}"
-    if not isinstance(kind, str):
-        yield f"values=tuple({class_name(node['id'])})"
-    if not bounded(node):
+def _attribute_spec(attribute: Attribute) -> Iterator[str]:
+    yield f"key={constant('ATTR', attribute.name)}"
+    yield f"type={_text('string' if attribute.is_enum else attribute.type)}"
+    if attribute.is_enum:
+        yield f"values=tuple({class_name(attribute.name)})"
+    if not bounded(attribute):
         yield "bounded=False"
 
 
-def _signal_spec(name: str, group: Group) -> Iterator[str]:
+def _signal_spec(name: str, group: Signal) -> Iterator[str]:
     yield f"name={name}"
-    yield f"description={_text(group.node['brief'])}"
-    required = [constant("ATTR", key) for key, level in group.levels.items() if level == "required"]
-    optional = [constant("ATTR", key) for key, level in group.levels.items() if level != "required"]
-    yield _set("required", required)
-    yield _set("optional", optional)
-    if group.kind == "metric":
-        yield f"instrument={_text(group.node['instrument'])}"
-        yield f"unit={_text(group.node['unit'])}"
-        if group.node["instrument"] == "histogram":
-            yield f"buckets={tuple(float(edge) for edge in group.node['annotations']['buckets'])}"
+    yield f"description={_text(group.brief)}"
+    yield _set("required", group.at(Level.REQUIRED))
+    yield _set("optional", group.at(*(level for level in Level if level is not Level.REQUIRED)))
+    if isinstance(group, Metric):
+        yield f"instrument={_text(group.instrument)}"
+        yield f"unit={_text(group.unit)}"
+        if group.instrument == "histogram":
+            yield f"buckets={_edges(group)}"
 
 
-def _set(field: str, names: list[str]) -> str:
+def _edges(metric: Metric) -> tuple[float, ...]:
+    return tuple(float(edge) for edge in metric.annotations["buckets"])
+
+
+def _set(field: str, keys: Sequence[str]) -> str:
+    names = [constant("ATTR", key) for key in keys]
     return f"{field}=frozenset({{{', '.join(names)}}})" if names else f"{field}=frozenset()"
 
 
@@ -142,67 +148,60 @@ def document(registry: Registry) -> str:
         "## Spans",
         "",
     ]
-    for group in registry.of_kind("span"):
-        lines += [
-            f"### `{group.name}`",
-            "",
-            f"{group.node['brief']} Kind: {group.node['span_kind']}.",
-            "",
-            _uses(group),
-            "",
-        ]
+    for span in signals(registry, Span):
+        lines += [f"### `{span.name}`", "", f"{span.brief} Kind: {span.kind}.", "", _uses(span), ""]
     lines += ["## Events", ""]
-    for group in registry.of_kind("event"):
-        lines += [f"### `{group.name}`", "", group.node["brief"], "", _uses(group), ""]
+    for event in signals(registry, Event):
+        lines += [f"### `{event.name}`", "", event.brief, "", _uses(event), ""]
     lines += [
         "## Metrics",
         "",
         "| metric | in Prometheus | kind, unit | attributes | meaning |",
         "|---|---|---|---|---|",
     ]
-    lines += [_metric_row(group) for group in registry.of_kind("metric")]
+    metrics = signals(registry, Metric)
+    lines += [_metric_row(metric) for metric in metrics]
     lines += ["", "Boundaries of the histograms, in seconds:", ""]
-    for group in registry.of_kind("metric"):
-        if group.node["instrument"] == "histogram":
-            edges = ", ".join(
-                f"{float(edge):.5f}".rstrip("0").rstrip(".") for edge in group.node["annotations"]["buckets"]
-            )
-            lines.append(f"- `{group.name}`: {edges}")
+    for metric in metrics:
+        if metric.instrument == "histogram":
+            edges = ", ".join(f"{edge:.5f}".rstrip("0").rstrip(".") for edge in _edges(metric))
+            lines.append(f"- `{metric.name}`: {edges}")
     lines += ["", "## Attributes", ""]
-    for group in registry.of_kind("attribute_group"):
-        title = group.node.get("display_name", group.name)
+    for group in declared(group for group in registry.groups if group.type is GroupType.ATTRIBUTE_GROUP):
         lines += [
-            f"### {title}",
+            f"### {group.display_name or group.id}",
             "",
-            group.node["brief"],
+            group.brief,
             "",
             "| attribute | type | stability | meaning |",
             "|---|---|---|---|",
         ]
-        lines += [_attribute_row(node) for node in group.node["attributes"]] + [""]
+        rows = sorted(group.attributes, key=lambda attribute: attribute.line)
+        lines += [_attribute_row(attribute) for attribute in rows] + [""]
     lines += ["## Resources", ""]
-    for group in registry.of_kind("entity"):
-        lines += [f"- `{group.name}`: {group.node['brief']} {_uses(group)}"]
+    lines += [f"- `{entity.name}`: {entity.brief} {_uses(entity)}" for entity in signals(registry, Entity)]
     return "\n".join(lines) + "\n"
 
 
+def _marked(group: Group) -> str:
+    required = [f"`{key}`*" for key in group.at(Level.REQUIRED)]
+    return ", ".join(required + [f"`{key}`" for key, level in group.levels.items() if level is not Level.REQUIRED])
+
+
 def _uses(group: Group) -> str:
-    marks = (f"`{key}`{'*' if level == 'required' else ''}" for key, level in group.levels.items())
-    return f"Attributes: {', '.join(marks)}."
+    return f"Attributes: {_marked(group)}."
 
 
-def _metric_row(group: Group) -> str:
-    node = group.node
-    keys = ", ".join(f"`{key}`{'*' if level == 'required' else ''}" for key, level in group.levels.items())
-    flat = prometheus_name(group.name, node["instrument"], node["unit"])
-    return f"| `{group.name}` | `{flat}` | {node['instrument']}, `{node['unit']}` | {keys} | {node['brief']} |"
+def _metric_row(metric: Metric) -> str:
+    flat = prometheus_name(metric.name, metric.instrument, metric.unit)
+    kind = f"{metric.instrument}, `{metric.unit}`"
+    return f"| `{metric.name}` | `{flat}` | {kind} | {_marked(metric)} | {metric.brief} |"
 
 
-def _attribute_row(node: Node) -> str:
-    kind = node["type"]
-    shown = kind if isinstance(kind, str) else ", ".join(f"`{member['value']}`" for member in kind["members"])
-    note = f" {node['note']}" if "note" in node else ""
-    return f"| `{node['id']}` | {shown} | {node['stability']} | {node['brief']}{note} |"
+def _attribute_row(attribute: Attribute) -> str:
+    members = ", ".join(f"`{member.value}`" for member in attribute.members)
+    note = f" {attribute.note}" if attribute.note else ""
+    return f"| `{attribute.name}` | {members or attribute.type} | {attribute.stability} | {attribute.brief}{note} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,6 +19,7 @@ class AttributeSpec:
         type: as in `telemetry.checker.model.Attribute`.
         prefix: whether the group's obsolete prefix stands before the name.
         file: where it is declared, relative to the registry.
+        line: line of the file, from 1.
     """
 
     name: str
@@ -38,6 +39,7 @@ class AttributeSpec:
     role: str | None = None
     prefix: bool = False
     file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

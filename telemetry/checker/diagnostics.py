@@ -48,6 +48,7 @@ class Fault:
         help: what to do, where Weaver says.
         file: where it is, relative to the registry; empty when it is in no one place.
         line: line of the file, from 1; 0 when unknown.
+        parts: the faults that a compound was made of; empty for any other.
     """
 
     kind: str
@@ -57,6 +58,14 @@ class Fault:
     help: str | None = None
     file: str = ""
     line: int = 0
+    parts: tuple[Fault, ...] = ()
+
+    @property
+    def located(self) -> str:
+        """The message, with the place before it unless the message names it."""
+        if not self.file or self.file in self.message:
+            return self.message
+        return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
 
     @property
     def error(self) -> Any:
@@ -133,13 +142,15 @@ class RegistryError(ValueError):
     Attributes:
         code: ``registry.invalid``.
         diagnostics: everything that was found, warnings included.
+        faults: what each error says, with its place.
     """
 
     code = "registry.invalid"
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
-        self.faults = tuple(found.fault.message for found in self.diagnostics if not found.passes)
+        errors = [found.fault for found in self.diagnostics if not found.passes]
+        self.faults = tuple(part.located for fault in errors for part in fault.parts or (fault,))
         super().__init__("\n".join(self.faults))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -150,8 +161,9 @@ def compound(faults: Sequence[Fault]) -> Fault:
     """Several faults as the one that Weaver makes of them; a single one stays as it is."""
     if len(faults) == 1:
         return faults[0]
-    message = "\n\n".join(fault.message for fault in faults)
-    first = faults[0]
     return Fault(
-        kind="CompoundError", fields=[f.error for f in faults], message=message, file=first.file, line=first.line
+        kind="CompoundError",
+        fields=[fault.error for fault in faults],
+        message="\n\n".join(fault.message for fault in faults),
+        parts=tuple(faults),
     )

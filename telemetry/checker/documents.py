@@ -43,7 +43,10 @@ class Place:
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes and leaves every plain scalar untyped; `scalar` decides."""
+    """Composes nodes and leaves every plain scalar untyped; `scalar` decides.
+
+    libyaml's loader is faster, and overruns the stack where a file nests deeply.
+    """
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012, as in PyYAML
 
@@ -124,7 +127,7 @@ def _refuse(root: Node) -> None:
 
 def scalar(node: ScalarNode) -> Any:
     """The value of a scalar: None, bool, int, float or str."""
-    return _typed(node.value) if node.style is None else node.value
+    return node.value if node.style else _typed(node.value)
 
 
 def _typed(text: str) -> Any:

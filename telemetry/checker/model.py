@@ -85,6 +85,7 @@ class Attribute:
         role: ``identifying`` or ``descriptive``, of an entity's attribute.
         examples: as the YAML has them; None when it has none.
         file: where it is defined, relative to the registry.
+        line: line of the file, from 1.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Attribute:
     examples: Any = None
     annotations: Mapping[str, Any] = field(default_factory=dict[str, Any])
     file: str = ""
+    line: int = 0
 
     @property
     def is_enum(self) -> bool:
@@ -147,6 +149,7 @@ class Group:
         attributes: its own, referenced and inherited attributes, sorted by name.
         associations: the entities that it is about; the list is an implicit `OneOf`.
         file: where it stands, relative to the registry.
+        line: line of the file, from 1.
     """
 
     id: str
@@ -160,6 +163,7 @@ class Group:
     annotations: Mapping[str, Any] = field(default_factory=dict[str, Any])
     display_name: str | None = None
     file: str = ""
+    line: int = 0
 
     @property
     def levels(self) -> Mapping[str, Level]:

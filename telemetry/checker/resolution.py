@@ -326,6 +326,7 @@ def _group(spec: GroupSpec) -> Group:
         "annotations": spec.annotations,
         "display_name": spec.display_name,
         "file": spec.file,
+        "line": spec.line,
     }
     if spec.type is GroupType.METRIC and spec.metric_name is not None:
         return Metric(name=spec.metric_name, instrument=spec.instrument or "", unit=spec.unit or "", **shared)
@@ -355,4 +356,5 @@ def _attribute(spec: AttributeSpec) -> Attribute:
         examples=spec.examples,
         annotations=spec.annotations or {},
         file=spec.file,
+        line=spec.line,
     )

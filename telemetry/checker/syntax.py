@@ -140,12 +140,12 @@ def attribute(file: str, reader: Reader, node: Node) -> AttributeSpec:
         )
     if "ref" in keys:
         found = reader.table(node, _REFERENCE, ("ref",))
-        return attribute_spec(found, name=found.pop("ref"), reference=True, file=file)
+        return attribute_spec(found, name=found.pop("ref"), reference=True, file=file, line=reader.line(node))
     found = reader.table(node, _DEFINITION, ("id", "type"))
-    return attribute_spec(found, name=found.pop("id"), reference=False, file=file)
+    return attribute_spec(found, name=found.pop("id"), reference=False, file=file, line=reader.line(node))
 
 
-def attribute_spec(found: dict[str, Any], *, name: str, reference: bool, file: str) -> AttributeSpec:
+def attribute_spec(found: dict[str, Any], *, name: str, reference: bool, file: str, line: int) -> AttributeSpec:
     """The record of what was read of an attribute."""
     kind, members = found.pop("type", ("", ()))
     asked, condition = found.pop("requirement_level", None) or (None, "")
@@ -157,6 +157,7 @@ def attribute_spec(found: dict[str, Any], *, name: str, reference: bool, file: s
         level=asked,
         condition=condition,
         file=file,
+        line=line,
         **found,
     )
 

@@ -72,7 +72,7 @@ _NEEDED = ("brief", "stability")
 def _definition(file: str, reader: Reader, node: Node) -> AttributeSpec:
     fields = {**_COMMON, "key": text, "type": attribute_type, "examples": maybe(examples)}
     found = reader.table(node, fields, ("key", "type", *_NEEDED))
-    return attribute_spec(found, name=found.pop("key"), reference=False, file=file)
+    return attribute_spec(found, name=found.pop("key"), reference=False, file=file, line=reader.line(node))
 
 
 def _reference(file: str, role: str | None, sampling: bool, reader: Reader, node: Node) -> AttributeSpec:
@@ -88,7 +88,8 @@ def _reference(file: str, role: str | None, sampling: bool, reader: Reader, node
     if sampling:
         fields["sampling_relevant"] = maybe(flag)
     found = reader.table(node, fields, ("ref",))
-    return attribute_spec({**found, "role": role}, name=found.pop("ref"), reference=True, file=file)
+    name = found.pop("ref")
+    return attribute_spec({**found, "role": role}, name=name, reference=True, file=file, line=reader.line(node))
 
 
 def _reference_or_group(file: str, sampling: bool, reader: Reader, node: Node) -> AttributeSpec | str:

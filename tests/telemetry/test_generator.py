@@ -32,7 +32,7 @@ def test_a_faulty_registry_writes_nothing(tmp_path: Path, capsys: pytest.Capture
     path = tmp_path / "registry/spans.yaml"
     path.write_text(path.read_text("utf-8").replace("span_kind: producer", "span_kind: maker"), "utf-8")
     assert generator.main(["--home", str(tmp_path)]) == 1
-    assert "span_kind maker" in capsys.readouterr().err
+    assert "maker" in capsys.readouterr().err
     assert not (tmp_path / "telemetry").exists()
 
 
