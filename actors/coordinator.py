@@ -100,6 +100,7 @@ class Coordinator:
             "kind": self.config.workload.kind,
             "agents": len(self.config.agents),
             "hosts": len(self._hosts),
+            "validators": len(self._members.validators),
             "fault_bound": self.config.used_fault_bound,
             "public_key": self._releases.public.hex(),
             "release": record.release_summary(self._releases.current.release),
@@ -249,6 +250,10 @@ class Coordinator:
             "mape": self._reflection.summary(),
             "actors": await self._members.statuses() if actors else {},
         }
+
+    async def metrics(self) -> bytes:
+        """This process's metrics as they are now, for `telemetry.prometheus`."""
+        return await asyncio.to_thread(self._telemetry.metrics)
 
     async def drain(self) -> dict[str, bool]:
         """Have every actor send what telemetry is still waiting."""

@@ -330,6 +330,10 @@ class AgentHost:
 
         return ray.get_runtime_context().get_node_id()
 
+    async def metrics(self) -> bytes:
+        """This process's metrics as they are now, for `telemetry.prometheus`."""
+        return await asyncio.to_thread(self._telemetry.metrics)
+
     async def drain(self) -> bool:
         """Send what telemetry is still waiting."""
         return await asyncio.to_thread(self._telemetry.drain, 2.0)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from actors import cluster
 from actors.agent import Reading
 from actors.cast import Handle
-from actors.config import COORDINATOR, NAMESPACE, SwarmConfig
+from actors.config import AGGREGATOR, COORDINATOR, NAMESPACE, SwarmConfig, host_name, validator_name
 from federation.errors import SwarmError
 
 PATIENCE_S = 60.0
@@ -33,6 +33,7 @@ class Swarm:
         self._owns_cluster = owns_cluster
         self._find = find
         self._homes: dict[str, str] = {}
+        self._handles: dict[str, Handle] = {}
 
     @classmethod
     async def start(cls, config: SwarmConfig, *, address: str = "local", cpus: int | None = None) -> Swarm:
@@ -167,6 +168,27 @@ class Swarm:
         The released policy chooses the adaptation; ``SwarmConfig(systems=...)`` carries it out.
         """
         return await self._at_home(agent, "manage", agent, reading)
+
+    async def metrics(self, timeout_s: float = 2.0) -> dict[str, bytes | None]:
+        """name -> what each actor has measured, for `telemetry.prometheus`; None for one that did not answer in time.
+
+        The actors are asked at once and directly, so that one that is down leaves the others in sight.
+        """
+        names = [host_name(number) for number in range(self.facts["hosts"])]
+        names += [validator_name(number) for number in range(self.facts["validators"])]
+        names += [AGGREGATOR, COORDINATOR]
+
+        async def told(name: str) -> bytes | None:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    if name not in self._handles:
+                        self._handles[name] = self._find(name)
+                    return await self._handles[name].metrics.remote()
+            except (*_lost(), SwarmError, TimeoutError, ValueError):
+                self._handles.pop(name, None)  # it may come back as another actor
+                return None
+
+        return dict(zip(names, await asyncio.gather(*(told(name) for name in names)), strict=True))
 
     async def drain(self) -> dict[str, bool]:
         """Have every actor send what telemetry is still waiting."""

@@ -141,6 +141,10 @@ class ConvergenceValidator:
             "telemetry_dropped": dict(self._telemetry.dropped),
         }
 
+    async def metrics(self) -> bytes:
+        """This process's metrics as they are now, for `telemetry.prometheus`."""
+        return await asyncio.to_thread(self._telemetry.metrics)
+
     async def drain(self) -> bool:
         """Send what telemetry is still waiting."""
         return await asyncio.to_thread(self._telemetry.drain, 2.0)
