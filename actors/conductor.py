@@ -61,6 +61,7 @@ class Conductor:
     Args:
         terms: of the round.
         cast: who plays.
+        write_down: puts the terms into the journal.
         base: the release that is learned from, its artefact, and its value.
         public: the coordinator's public key.
         fold: from base value and aggregate to the next value; pure.
@@ -75,6 +76,7 @@ class Conductor:
         terms: Terms,
         cast: Cast,
         *,
+        write_down: Callable[[], Awaitable[None]],
         base: tuple[Release, bytes, NDArray[np.float32]],
         public: bytes,
         fold: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]],
@@ -87,6 +89,7 @@ class Conductor:
         self.score = Score()
         self._terms = terms
         self._cast = cast
+        self._write_down = write_down
         self._base = base
         self._public = public
         self._fold = fold
@@ -245,7 +248,11 @@ class Conductor:
         self._each_host(agents, self._ask_updates)
 
     async def _open(self) -> None:
-        """Give the aggregator the terms; what its journal holds already counts as arrived."""
+        """Write the terms down, then give them to the aggregator; what its journal holds already counts as arrived.
+
+        Hosts learn meanwhile. Should nothing come to be written, nobody takes in what they learned.
+        """
+        await self._write_down()
         receipts: list[Receipt] = await self._with_aggregator(None)
         self._ready.set()
         for receipt in receipts:

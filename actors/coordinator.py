@@ -22,7 +22,7 @@ from actors.cast import Handle, Score
 from actors.columns import columns
 from actors.conductor import Conductor
 from actors.config import SwarmConfig
-from actors.journal import Journal
+from actors.journal import Journal, OpenRound
 from actors.learning import Learning
 from actors.ledger import Ledger, wanted_by_most
 from actors.members import ANSWER_S, Members
@@ -117,10 +117,10 @@ class Coordinator:
         """
         await self.start()
         async with self._rounds:
-            done = await asyncio.to_thread(self._answer_to, request)
+            done, unfinished, number = await asyncio.to_thread(self._where, request)
             if done is not None:
                 return record.answer_of(done)
-            terms = await self._taken_up() or self._terms()
+            terms = await self._taken_up(unfinished) or self._terms(number)
             return record.answer_of(await self._conduct(terms, request))
 
     async def start_learning(
@@ -193,7 +193,7 @@ class Coordinator:
         await self.start()
         async with self._rounds:
             done = await self._restore(version)
-            await self._taken_up()
+            await self._taken_up(await asyncio.to_thread(self._journal.unfinished))
             return done
 
     async def verdicts(
@@ -280,15 +280,15 @@ class Coordinator:
         if self._ledger.pending is not None:
             await self._roll_back()
 
-    def _answer_to(self, request: str) -> dict[str, Any] | None:
-        """The record of the round that has answered this request already."""
+    def _where(self, request: str) -> tuple[dict[str, Any] | None, OpenRound | None, int]:
+        """The record of the round that has answered this request already, the open round, the next one's number."""
         number = self._journal.round_of(request) if request else None
         done = [] if number is None else self._journal.records(after=number - 1, limit=1)
-        return done[0] if done and done[0]["round"] == number else None
+        answer = done[0] if done and done[0]["round"] == number else None
+        return answer, self._journal.unfinished(), self._journal.last_round() + 1
 
-    async def _taken_up(self) -> Terms | None:
+    async def _taken_up(self, found: OpenRound | None) -> Terms | None:
         """The round that was open when a coordinator was stopped; None when there is none to go on with."""
-        found = await asyncio.to_thread(self._journal.unfinished)
         if found is None or found.terms.base == self._releases.current.release.digest:
             return None if found is None else found.terms
         reason = f"release {self._releases.current.release.version} came into force before it was taken up again"
@@ -298,20 +298,19 @@ class Coordinator:
         )
         return None
 
-    def _terms(self) -> Terms:
-        """The terms of the next round."""
-        number = self._journal.last_round() + 1
+    def _terms(self, number: int) -> Terms:
+        """The terms of round ``number``."""
         return self._ledger.terms(self.config, self._releases.current.release, self._members.roster, number=number)
 
-    def _open(self, terms: Terms, request: str) -> None:
-        started = time.perf_counter()
-        self._journal.open_round(terms, opened=time.time(), request=request)
-        self._tell.wrote(semconv.JournalOperation.OPEN, started)
+    async def _open(self, terms: Terms, request: str) -> None:
+        """Write the terms down. Hosts may be asked meanwhile; the aggregator takes nothing in before it is done."""
+        with self._tell.phase(semconv.Phase.OPEN, terms):
+            started = time.perf_counter()
+            await asyncio.to_thread(self._journal.open_round, terms, opened=time.time(), request=request)
+            self._tell.wrote(semconv.JournalOperation.OPEN, started)
 
     async def _conduct(self, terms: Terms, request: str) -> dict[str, Any]:
         with self._tell.round(terms) as span:
-            with self._tell.phase(semconv.Phase.OPEN, terms):
-                await asyncio.to_thread(self._open, terms, request)
             started = time.perf_counter()
             if self._former is not None:
                 self._former.cancel()
@@ -321,6 +320,7 @@ class Coordinator:
             conductor = Conductor(
                 terms,
                 self._members.cast(terms.roster),
+                write_down=lambda: self._open(terms, request),
                 base=(base.release, base.artefact, base.value),
                 public=self._releases.public,
                 fold=self.config.workload.fold,
@@ -330,7 +330,7 @@ class Coordinator:
                 traceparent=span.traceparent,
             )
             self._conductor = conductor
-            score = await conductor.run()
+            score, written = await conductor.run(), None
             total = time.perf_counter() - started
             self._tell.learned(terms, score, span.traceparent)
             if score.error is not None:
@@ -339,11 +339,13 @@ class Coordinator:
                 await self._write_off(terms, done)
             else:
                 done = record.timed(self._ledger.draft, score, total_s=total)
-                await asyncio.to_thread(self._journal.amend, terms.round, done)
+                written = asyncio.ensure_future(asyncio.to_thread(self._journal.amend, terms.round, done))
                 span.set(semconv.ATTR_RELEASE_VERSION, done["release"]["version"])
             self._tell.ended(terms, conductor, score, done, total)
             self._tell.quarantined(len(self._ledger.quarantined))
             await self._reflection.turn(conductor, score, self._ledger, total)
+            if written is not None:
+                await written
             if self._ledger.pending is not None:
                 await self._roll_back()
         await self._announce(terms.round)

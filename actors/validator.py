@@ -105,11 +105,9 @@ class ConvergenceValidator:
             parent=traceparent or None,
             measures=labels,
         ) as span:
-            started = time.perf_counter()
-            kl, parameter_kl = await asyncio.to_thread(self._divergences, old, new, variance)
-            middle = time.perf_counter()
-            evaluation = await asyncio.to_thread(self._workload.evaluate, new)
-            ended = time.perf_counter()
+            (kl, parameter_kl, kl_s), (evaluation, evaluation_s) = await asyncio.to_thread(
+                lambda: (self._divergences(old, new, variance), self._evaluated(new))
+            )
             tracker = ConvergenceTracker.from_dict(history, criterion=self._criterion).observe(kl)
             asked: list[tuple[str, dict[str, Any]]] = []
 
@@ -126,9 +124,9 @@ class ConvergenceValidator:
             parameter_kl=parameter_kl,
             status=tracker.status,
             remaining=tracker.remaining_rounds,
-            evaluation=dict(evaluation),
-            kl_s=middle - started,
-            evaluation_s=ended - middle,
+            evaluation=evaluation,
+            kl_s=kl_s,
+            evaluation_s=evaluation_s,
             actions=tuple(asked),
         )
 
@@ -151,9 +149,14 @@ class ConvergenceValidator:
 
     def _divergences(
         self, old: NDArray[np.float32], new: NDArray[np.float32], variance: NDArray[np.float64]
-    ) -> tuple[float, float]:
+    ) -> tuple[float, float, float]:
+        """Policy KL, parameter KL, and the seconds they took."""
+        started = time.perf_counter()
         kl = self._workload.divergence(old, new, probe=self._number)
-        if not len(variance):
-            return kl, math.nan
         # Both parameter vectors are known as well as the mean of the counted updates scatters.
-        return kl, gaussian_kl(old, new, variance, variance)
+        parameters = gaussian_kl(old, new, variance, variance) if len(variance) else math.nan
+        return kl, parameters, time.perf_counter() - started
+
+    def _evaluated(self, new: NDArray[np.float32]) -> tuple[dict[str, float], float]:
+        started = time.perf_counter()
+        return dict(self._workload.evaluate(new)), time.perf_counter() - started
