@@ -16,7 +16,19 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from telemetry.config import GRPC, HTTP, LOGS, METRICS, SIGNALS, TRACES, Headers, Target, TelemetryConfig
+from telemetry.config import (
+    GRPC,
+    HTTP,
+    LOGS,
+    METRICS,
+    SAMPLERS,
+    SIGNALS,
+    TEMPORALITIES,
+    TRACES,
+    Headers,
+    Target,
+    TelemetryConfig,
+)
 from telemetry.semconv import (
     ATTR_DEPLOYMENT_ENVIRONMENT_NAME,
     ATTR_SERVICE_INSTANCE_ID,
@@ -37,6 +49,23 @@ _RESOURCE_FIELDS = {
 _EXPORTERS = {TRACES: ("otlp",), METRICS: ("otlp", "prometheus"), LOGS: ("otlp",)}
 
 
+class VariableError(ValueError):
+    """An environment variable that cannot be.
+
+    Attributes:
+        name: of the variable.
+        found: what it holds, or which part of it where the whole is secret.
+        needed: what it must be.
+    """
+
+    def __init__(self, name: str, found: str, needed: str) -> None:
+        super().__init__(f"{name} is {found!r}; it must be {needed}.")
+        self.name, self.found, self.needed = name, found, needed
+
+    def __reduce__(self) -> tuple[type[VariableError], tuple[str, str, str]]:
+        return type(self), (self.name, self.found, self.needed)
+
+
 def configured(
     environment: Mapping[str, str], *, endpoint: str | None = None, prometheus: bool | None = None, **settings: Any
 ) -> TelemetryConfig:
@@ -51,7 +80,8 @@ def configured(
         settings: further fields of `TelemetryConfig`.
 
     Raises:
-        ValueError: for a value that cannot be, with the name of its variable.
+        VariableError: for a variable that cannot be.
+        ValueError: for another value that cannot be, with its name.
         MissingGrpcError: for gRPC without the extra.
     """
     if _flag(environment, "OTEL_SDK_DISABLED"):
@@ -84,13 +114,11 @@ def _way(environment: Mapping[str, str], signal: str) -> dict[str, Any]:
         return found, environment.get(found, "")
 
     name, protocol = value("PROTOCOL")
-    if protocol == "http/json":
-        raise ValueError(f"{name} is http/json; swarmlore sends {HTTP} or {GRPC}.")
     if protocol not in ("", HTTP, GRPC):
-        raise ValueError(f"{name} is {protocol!r}; it must be {HTTP} or {GRPC}.")
+        raise VariableError(name, protocol, f"{HTTP} or {GRPC}")
     name, compression = value("COMPRESSION")
     if compression not in ("", "none", "gzip"):
-        raise ValueError(f"{name} is {compression!r}; it must be none or gzip.")
+        raise VariableError(name, compression, "none or gzip")
     return {
         "protocol": protocol or HTTP,
         "headers": _headers(*value("HEADERS")),
@@ -108,7 +136,7 @@ def _headers(name: str, text: str) -> Headers:
     for number, pair in enumerate(filter(None, (part.strip() for part in text.split(","))), start=1):
         key, separator, value = pair.partition("=")
         if not separator or not key.strip():
-            raise ValueError(f"{name}: its part {number} is no key=value pair.")
+            raise VariableError(name, f"part {number} of it", "a key=value pair")
         found.append((unquote(key).strip().lower(), unquote(value).strip()))
     return tuple(found)
 
@@ -117,6 +145,8 @@ def _seconds(name: str, text: str) -> float:
     if not text:
         return TelemetryConfig.__dataclass_fields__["timeout_s"].default
     number = _number(name, text)
+    if not number > 0:
+        raise VariableError(name, text, "above 0")
     return number / 1e3 if number >= MILLISECONDS_FROM else number
 
 
@@ -126,7 +156,7 @@ def _identity(environment: Mapping[str, str]) -> dict[str, Any]:
     for pair in filter(None, (part.strip() for part in environment.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))):
         key, separator, value = (unquote(part).strip() for part in pair.partition("="))
         if not separator or not key:
-            raise ValueError(f"OTEL_RESOURCE_ATTRIBUTES has {pair[:40]!r}, which is no key=value pair.")
+            raise VariableError("OTEL_RESOURCE_ATTRIBUTES", pair[:40], "key=value pairs")
         if key in _RESOURCE_FIELDS:
             found[_RESOURCE_FIELDS[key]] = value
         elif key != ATTR_SERVICE_INSTANCE_ID:  # each actor has its own
@@ -139,15 +169,23 @@ def _identity(environment: Mapping[str, str]) -> dict[str, Any]:
 def _amounts(environment: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if sampler := environment.get("OTEL_TRACES_SAMPLER"):
+        if sampler not in SAMPLERS:
+            raise VariableError("OTEL_TRACES_SAMPLER", sampler, f"one of {', '.join(SAMPLERS)}")
         found["sampler"] = sampler
     if ratio := environment.get("OTEL_TRACES_SAMPLER_ARG"):
         found["sample_ratio"] = _number("OTEL_TRACES_SAMPLER_ARG", ratio)
+        if not 0 <= found["sample_ratio"] <= 1:
+            raise VariableError("OTEL_TRACES_SAMPLER_ARG", ratio, "between 0 and 1")
     if interval := environment.get("OTEL_METRIC_EXPORT_INTERVAL"):
         found["metric_interval_s"] = _number("OTEL_METRIC_EXPORT_INTERVAL", interval) / 1e3
     if queue := environment.get("OTEL_BSP_MAX_QUEUE_SIZE"):
         found["queue_size"] = int(_number("OTEL_BSP_MAX_QUEUE_SIZE", queue))
     if temporality := environment.get(f"{OTLP}METRICS_TEMPORALITY_PREFERENCE"):
         found["temporality"] = temporality.lower()
+        if found["temporality"] not in TEMPORALITIES:
+            raise VariableError(
+                f"{OTLP}METRICS_TEMPORALITY_PREFERENCE", temporality, f"one of {', '.join(TEMPORALITIES)}"
+            )
     return found
 
 
@@ -156,7 +194,7 @@ def _exporters(environment: Mapping[str, str], signal: str) -> tuple[str, ...]:
     asked = tuple(part.strip() for part in environment.get(name, "otlp").split(",") if part.strip()) or ("otlp",)
     for exporter in asked:
         if exporter not in (*_EXPORTERS[signal], "none"):
-            raise ValueError(f"{name} asks for {exporter!r}; there is {', '.join(_EXPORTERS[signal])} and none.")
+            raise VariableError(name, exporter, f"one of {', '.join(_EXPORTERS[signal])} and none")
     return asked
 
 
@@ -164,7 +202,7 @@ def _number(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"{name} is {text!r}; it must be a number.") from None
+        raise VariableError(name, text, "a number") from None
 
 
 def _flag(environment: Mapping[str, str], name: str) -> bool:
