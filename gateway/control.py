@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -141,9 +142,10 @@ def configuration(
 ) -> tuple[SwarmConfig, Report | None]:
     """The configuration that the options ask for, and what was found in the experiences."""
     from actors import SwarmConfig
-    from federation.errors import SettingError
+    from federation.errors import ExtraError, SettingError
     from gateway import learning
-    from telemetry import TelemetryConfig
+    from telemetry.config import MissingGrpcError
+    from telemetry.environment import VariableError, configured
 
     report: Report | None = None
     if paths:
@@ -161,7 +163,12 @@ def configuration(
             case _:
                 raise SettingError(name="workload", found=workload, needed="digits or null")
     try:
-        telemetry = TelemetryConfig(endpoint=otlp)
+        # What a scrape of the gateway needs is kept at hand, whoever is exported to.
+        telemetry = configured(os.environ, endpoint=otlp, prometheus=True)
+    except MissingGrpcError as error:
+        raise ExtraError(package="an OTLP exporter", extra="grpc", purpose="OTLP over gRPC") from error
+    except VariableError as error:
+        raise SettingError(name=error.name, found=error.found, needed=error.needed) from error
     except ValueError as error:
         raise SettingError(name="otlp", found=otlp, needed="the base URL of an OTLP/HTTP receiver") from error
     chosen: dict[str, Any] = {} if rule is None else {"rule": learning.rule_of(rule)}

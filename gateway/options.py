@@ -61,6 +61,11 @@ Interval = Annotated[
 Alpha = Annotated[float, typer.Option("--alpha", min=0.001, help="How evenly digits are spread.")]
 RunId = Annotated[str, typer.Option("--run", help="Id of the run; part of every signature.")]
 Otlp = Annotated[
-    str | None, typer.Option("--otlp", help="Base URL of an OTLP/HTTP receiver, e.g. http://127.0.0.1:4318.")
+    str | None,
+    typer.Option(
+        "--otlp",
+        help="Base URL of an OTLP receiver, e.g. http://127.0.0.1:4318, in place of OTEL_EXPORTER_OTLP_ENDPOINT and "
+        "its like; the other OTEL_ variables count.",
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed and data give the same releases.")]

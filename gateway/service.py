@@ -12,11 +12,12 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
 from actors import Swarm
-from gateway import assets
+from gateway import assets, metrics
 from gateway.feed import Feed
 from gateway.guard import Guard
 from gateway.problems import SCHEMA, TooLarge, answer_with_problems
 from gateway.rest import agents, events, health, releases, rounds
+from telemetry import Telemetry
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a request's body; routes that take more say so themselves."""
@@ -56,6 +57,7 @@ def service(
     names: Collection[str] | None = None,
     body_limit: int = BODY_LIMIT,
     pulse_s: float = 1.0,
+    telemetry: Telemetry | None = None,
 ) -> FastAPI:
     """The application over a running swarm.
 
@@ -65,6 +67,7 @@ def service(
         names: host names that it answers to; None for any. See `gateway.guard`.
         body_limit: bytes of a request's body, for routes that set no limit of their own.
         pulse_s: pause between the statuses in the event stream.
+        telemetry: of this process; by default one that `/metrics` alone shows.
     """
     feed = Feed(swarm, pulse_s=pulse_s)
 
@@ -96,6 +99,7 @@ def service(
         releases.router(swarm),
         agents.router(swarm),
         events.router(swarm, feed),
+        metrics.router(swarm, telemetry),
     ):
         app.include_router(routes)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
