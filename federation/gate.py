@@ -17,17 +17,15 @@ with whatever else wrong with them they come.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federation.compression import Codec
-from federation.errors import BatchError, CodecError
+from federation.errors import BatchError
 from federation.identity import (
     DIGEST_BYTES,
     EquivocationProof,
@@ -37,61 +35,9 @@ from federation.identity import (
     rows_of,
     verify_all,
 )
+from federation.refusal import CULPABLE, FORGETTABLE, Refusal, content, decoded, norms_of
 from federation.terms import Terms
 from federation.update import UpdateBatch, checked_batch, checked_commitments
-
-
-class Refusal(StrEnum):
-    """Why the gate refused an update. The values are stable."""
-
-    MALFORMED = "gate.malformed"
-    RUN = "gate.run"
-    STALE = "gate.stale"
-    FUTURE = "gate.future"
-    KIND = "gate.kind"
-    BASE = "gate.base"
-    CODEC = "gate.codec"
-    SHAPE = "gate.shape"
-    UNKNOWN_AGENT = "gate.unknown_agent"
-    QUARANTINED = "gate.quarantined"
-    UNSIGNED = "gate.unsigned"
-    DIGEST = "gate.digest"
-    SIGNATURE = "gate.signature"
-    DUPLICATE = "gate.duplicate"
-    EQUIVOCATION = "gate.equivocation"
-    UNCOMMITTED = "gate.uncommitted"
-    COMMITMENT = "gate.commitment"
-    ENCODING = "gate.encoding"
-    NOT_FINITE = "gate.not_finite"
-    WEIGHT = "gate.weight"
-    NORM = "gate.norm"
-    REPLAYED = "gate.replayed"
-    LATE = "gate.late"
-
-
-CULPABLE = frozenset(
-    {
-        Refusal.EQUIVOCATION,
-        Refusal.ENCODING,
-        Refusal.NOT_FINITE,
-        Refusal.WEIGHT,
-        Refusal.NORM,
-    }
-)
-"""Refusals of something that the agent itself has signed: these count against it."""
-
-
-FORGETTABLE = frozenset(
-    {
-        Refusal.UNKNOWN_AGENT,
-        Refusal.QUARANTINED,
-        Refusal.UNSIGNED,
-        Refusal.DIGEST,
-        Refusal.SIGNATURE,
-        Refusal.DUPLICATE,
-    }
-)
-"""Refusals after which the gate is as it was before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,11 +170,11 @@ class Gate:
         self._authenticate(batch, codes)
         proofs, withdrawn = self._convict(batch, codes)
         kept, rows = self._open(batch, codes)
-        wide = rows.astype(np.float64)
-        norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+        norms = norms_of(rows)
         weights, digests = batch.weights.tolist(), rows_of(batch.digests)
         for row, norm in zip(kept, norms.tolist(), strict=True):
-            codes[row] = self._content(batch.agents[row], norm, weights[row], digests[row])
+            replayed = self._previous.get(batch.agents[row]) == digests[row]
+            codes[row] = content(self.terms, norm=norm, weight=weights[row], replayed=replayed)
         good = [place for place, row in enumerate(kept) if codes[row] is None]
         chosen = [kept[place] for place in good]
         for row, code in enumerate(codes):
@@ -355,18 +301,10 @@ class Gate:
                 if code is None:
                     codes[row] = self._reveal(batch, row)
         kept = [row for row, code in enumerate(codes) if code is None]
-        dimension = self.terms.dimension
-        if not kept:
-            return [], np.empty((0, dimension), np.float32)
-        try:
-            return kept, self._codec.decode(batch.payload[kept], dimension)
-        except CodecError as error:
-            for place in error.rows or range(len(kept)):
-                codes[kept[place]] = Refusal.ENCODING
-        kept = [row for row in kept if codes[row] is None]
-        if not kept:
-            return [], np.empty((0, dimension), np.float32)
-        return kept, self._codec.decode(batch.payload[kept], dimension)
+        there, rows = decoded(self._codec, batch.payload[kept], self.terms.dimension)
+        for place in set(range(len(kept))).difference(there):
+            codes[kept[place]] = Refusal.ENCODING
+        return [kept[place] for place in there], rows
 
     def _reveal(self, batch: UpdateBatch, row: int) -> Refusal | None:
         sealed = self._commitments.get(batch.agents[row])
@@ -374,17 +312,6 @@ class Gate:
             return Refusal.UNCOMMITTED
         opened = commitment(batch.agents[row], batch.digests[row].tobytes(), batch.nonces[row].tobytes())
         return None if opened == sealed else Refusal.COMMITMENT
-
-    def _content(self, agent: str, norm: float, weight: float, digest: bytes) -> Refusal | None:
-        if not math.isfinite(norm):
-            return Refusal.NOT_FINITE
-        if not 0 < weight <= self.terms.weight_cap:
-            return Refusal.WEIGHT
-        if norm > self.terms.norm_cap:
-            return Refusal.NORM
-        if norm > 0 and self._previous.get(agent) == digest:
-            return Refusal.REPLAYED
-        return None
 
     def _empty(self, host: str, refused: dict[str, Refusal]) -> GateReport:
         return GateReport(

@@ -1,12 +1,12 @@
 """Whole runs in one process, without Ray, signatures or a network: what the arithmetic of rounds amounts to.
 
-All agents live on one host, so liars know every honest update. Late and lost updates do not occur here.
+Updates go through the workload's codec and the gate's checks of content, and the numbers are those of a swarm of
+the same run and seed as long as trust keeps nobody out. All agents live on one host, so liars know every honest
+update. Late and lost updates do not occur here.
 """
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.aggregation import aggregated, screened
+from federation.compression import ErrorFeedback
 from federation.errors import QuorumError, SettingError
+from federation.identity import DIGEST_BYTES, payload_digests
+from federation.refusal import content, decoded, norms_of
 from federation.rules.base import Rule
 from federation.screening import Screen
-from federation.terms import Tuning, fault_bound
+from federation.terms import Terms, Tuning, fault_bound
 from federation.verdict import Decision
-from federation.workload import Corruption, Row, Rows, Workload
+from federation.workload import Corruption, Learned, Row, Rows, Workload
 
 WEIGHT_CAP = 1e6
 
@@ -55,6 +58,8 @@ class Simulation:
         f: fault bound; None for floor((n - 1) / 3).
         corruption: who lies and how; None for nobody.
         rule, screen: instead of the workload's own.
+        error_feedback: what the codec leaves out of one update is added to the agent's next one.
+        run: id of the run, which the agents' seeds derive from as well.
     """
 
     def __init__(
@@ -67,6 +72,8 @@ class Simulation:
         corruption: Corruption | None = None,
         rule: Rule | None = None,
         screen: Screen | None = None,
+        error_feedback: bool = False,
+        run: str = "swarm",
     ) -> None:
         if not agents or len(set(agents)) != len(agents):
             raise SettingError(name="agents", found=f"{len(agents)} ids", needed="at least one id, each once")
@@ -77,7 +84,9 @@ class Simulation:
         self.f = fault_bound(len(self.agents)) if f is None else f
         self.value = workload.genesis(seed)
         self.round = 0
-        self._seed = seed
+        self._run, self._seed = run, seed
+        self._previous: dict[str, bytes] = {}
+        self._feedback = ErrorFeedback(len(self.agents), workload.dimension) if error_feedback else None
         learner = workload.learner(self.agents, seed=seed)
         self._learner = learner if corruption is None else corruption.corrupt(learner)
         liars: Collection[str] = () if corruption is None else corruption.agents
@@ -91,10 +100,11 @@ class Simulation:
             RuleBoundError: when the rule cannot bear f with what is there.
         """
         number = self.round + 1
+        terms = self._terms(number, tuning or Tuning())
         learned = self._learner.learn(
-            self.value, round_number=number, seeds=seeds_of(self._seed, number, self.agents), tuning=tuning or Tuning()
+            self.value, round_number=number, seeds=terms.seeds(self.agents), tuning=terms.tuning
         )
-        good = ~learned.idle & self._passes(learned.rows, learned.weights)
+        good, sent = self._through_the_gate(terms, learned)
         if good.sum() < len(self.agents) - self.f:
             raise QuorumError(
                 round=number,
@@ -105,7 +115,7 @@ class Simulation:
                 refused=int((~good & ~learned.idle).sum()),
                 missing=int(learned.idle.sum()),
             )
-        rows = np.ascontiguousarray(learned.rows[good])
+        rows = np.ascontiguousarray(sent[good])
         # Who sent nothing that counts is one of the f already.
         budget = max(self.f - int((~good).sum()), 0)
         found = screened(rows, screen=self.screen, budget=budget)
@@ -137,21 +147,42 @@ class Simulation:
         for _ in range(rounds):
             yield self.step()
 
-    def _passes(self, rows: Rows, weights: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """The gate's checks of content: finite, norm, weight."""
-        finite = np.isfinite(rows).all(axis=1) & np.isfinite(weights) & (weights >= 0)
-        # Huge values are held against the cap in float64, where their squares do not overflow.
-        norms = np.full(len(rows), np.inf)
-        norms[finite] = np.linalg.norm(rows[finite].astype(np.float64), axis=1)
-        return finite & (norms <= self.workload.norm_cap) & (weights <= WEIGHT_CAP)
+    def _terms(self, number: int, tuning: Tuning) -> Terms:
+        workload = self.workload
+        return Terms(
+            run=self._run,
+            round=number,
+            kind=workload.kind,
+            base_version=number - 1,
+            base=bytes(DIGEST_BYTES),
+            roster=self.agents,
+            fault_bound=self.f,
+            dimension=workload.dimension,
+            codec=workload.codec.name,
+            norm_cap=workload.norm_cap,
+            weight_cap=WEIGHT_CAP,
+            deadline_s=1.0,
+            linger_s=0.0,
+            seed=self._seed,
+            tuning=tuning,
+        )
 
-
-def seeds_of(seed: int, number: int, agents: Sequence[str]) -> NDArray[np.uint64]:
-    """``(k,)``: one seed for each agent, from (seed, round, agent) alone."""
-    head = hashlib.sha256(b"simulation" + struct.pack("<qQ", seed, number))
-    seeds = np.empty(len(agents), np.uint64)
-    for row, agent in enumerate(agents):
-        state = head.copy()
-        state.update(agent.encode())
-        seeds[row] = int.from_bytes(state.digest()[:8], "little")
-    return seeds
+    def _through_the_gate(self, terms: Terms, learned: Learned) -> tuple[NDArray[np.bool_], Rows]:
+        """``(n,)`` whose updates count, and ``(n, d)`` what they say after the codec."""
+        codec = self.workload.codec
+        if self._feedback is None:
+            payload = codec.encode(learned.rows)
+        else:
+            payload = self._feedback.compress(codec, learned.rows, sent=~learned.idle)
+        there, rows = decoded(codec, payload, terms.dimension)
+        norms, digests = norms_of(rows), payload_digests(codec.name, payload, learned.weights)
+        good, sent = np.zeros(len(self.agents), np.bool_), np.zeros(learned.rows.shape, np.float32)
+        sent[there] = rows
+        for place, row in enumerate(there):
+            if learned.idle[row]:
+                continue
+            replayed = self._previous.get(self.agents[row]) == digests[row].tobytes()
+            weight = float(learned.weights[row])
+            good[row] = content(terms, norm=float(norms[place]), weight=weight, replayed=replayed) is None
+        self._previous = {self.agents[row]: digests[row].tobytes() for row in np.flatnonzero(good).tolist()}
+        return good, sent

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from federation.compression import TopKCodec
 from federation.convergence import ConvergenceTracker
 from federation.errors import QuorumError, SettingError
 from federation.rules import Mean
 from workloads.attacks import Adversary, attack_from
 from workloads.gradients import CascadeScreen, DigitsBandit, GradientsWorkload
-from workloads.simulation import Simulation, seeds_of
+from workloads.simulation import Simulation
 
 FLEET = tuple(f"agent-{number:02d}" for number in range(40))
 LIARS = frozenset(FLEET[number] for number in range(0, 39, 3))
@@ -61,7 +66,6 @@ def test_a_run_is_a_function_of_its_seed(fleet: GradientsWorkload) -> None:
 
     assert bytes_of(1) == bytes_of(1)
     assert bytes_of(1) != bytes_of(2)
-    assert seeds_of(0, 1, ("a", "b"))[1] == seeds_of(0, 1, ("b",))[0]
 
 
 def test_what_the_gate_would_refuse_never_reaches_arithmetic(fleet: GradientsWorkload) -> None:
@@ -72,6 +76,49 @@ def test_what_the_gate_would_refuse_never_reaches_arithmetic(fleet: GradientsWor
     assert np.isfinite(step.value).all()
     with pytest.raises(QuorumError):
         Simulation(fleet, FLEET, f=5, corruption=adversary).step()
+
+
+class Weighing:
+    """Marked agents that declare another weight."""
+
+    agents = LIARS
+
+    def __init__(self, weight: float) -> None:
+        self._weight = weight
+
+    def corrupt(self, learner: Any) -> Any:
+        inner, marked = learner.learn, [agent in LIARS for agent in learner.agents]
+
+        def learn(*arguments: Any, **named: Any) -> Any:
+            learned = inner(*arguments, **named)
+            return replace(learned, weights=np.where(marked, self._weight, learned.weights))
+
+        learner.learn = learn
+        return learner
+
+    def send(self, batch: Any) -> Any:
+        return [batch]
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, np.nan, 1e7])
+def test_a_weight_that_the_gate_refuses_does_not_count_here_either(fleet: GradientsWorkload, weight: float) -> None:
+    assert Simulation(fleet, FLEET, corruption=Weighing(weight)).step().refused == len(LIARS)
+
+
+def test_the_last_payload_again_is_refused_and_an_older_one_is_not_known(fleet: GradientsWorkload) -> None:
+    adversary = Adversary(agents=LIARS, attack=attack_from("replay"))
+    refused = [step.refused for step in Simulation(fleet, FLEET, corruption=adversary).steps(3)]
+    assert refused == [0, len(LIARS), 0]
+
+
+def test_what_a_codec_leaves_out_is_told_later(fleet: GradientsWorkload) -> None:
+    def values(**settings: Any) -> list[NDArray[np.float32]]:
+        run = Simulation(replace(fleet, codec=TopKCodec(fraction=0.05)), FLEET, **settings)
+        return [step.value for step in run.steps(2)]
+
+    plain, fed = values(), values(error_feedback=True)
+    assert np.array_equal(plain[0], fed[0])
+    assert not np.array_equal(plain[1], fed[1])
 
 
 def test_agents_without_data_leave_the_round_to_the_others(fleet: GradientsWorkload) -> None:
