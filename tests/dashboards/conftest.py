@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -99,3 +101,14 @@ def strangers(expr: str, recorded: dict[str, set[str]] | None = None) -> list[st
 def unknown() -> Any:
     """`strangers`, for tests."""
     return strangers
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """Prometheus's own tool, of Debian's package ``prometheus``."""
+    found = shutil.which("promtool")
+    if found is None:
+        reason = "promtool is not installed; apt-get install prometheus brings it"
+        assert not os.environ.get("CI"), reason
+        pytest.skip(reason)
+    return found
