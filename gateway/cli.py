@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gateway import bench, control, demo, doctor, ingestion, inspection, serving
+from gateway import bench, control, demo, doctor, ingestion, inspection, registry, serving
 from gateway.exits import table
 
 _EPILOG = f"Exit codes:\n\n{table()}"
@@ -53,6 +53,7 @@ app.command("ingest")(ingestion.ingest)
 app.command("rollback")(inspection.rollback)
 app.command("doctor")(doctor.doctor)
 app.add_typer(bench.app, name="bench")
+app.add_typer(registry.app, name="registry")
 
 
 def main() -> None:

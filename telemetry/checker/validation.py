@@ -46,10 +46,9 @@ def group_faults(group: GroupSpec, path: str) -> Iterator[Fault]:
     yield from _association_faults(group, path)
 
 
-def _fault(group: GroupSpec, kind: str, message: str, severity: Severity | None, **fields: str) -> Fault:
-    return Fault(
-        kind=kind, fields=fields, message=message, severity=severity, file=fields["path_or_url"], line=group.line
-    )
+def _fault(at: GroupSpec | AttributeSpec, kind: str, message: str, severity: Severity | None, **fields: str) -> Fault:
+    path = fields["path_or_url"]
+    return Fault(kind=kind, fields=fields, message=message, severity=severity, file=path, line=at.line)
 
 
 def _at(path: str) -> str:
@@ -190,7 +189,7 @@ def _attribute_faults(group: GroupSpec, attribute: AttributeSpec, path: str) -> 
             f"(group_id='{group.id}', attribute_id='{attribute.name}'). {error}"
         )
         fields = {"path_or_url": path, "group_id": group.id, "attribute_id": attribute.name, "error": error}
-        return _fault(group, name, message, severity, **fields)
+        return _fault(attribute, name, message, severity, **fields)
 
     if attribute.brief is None and attribute.deprecated is None:
         yield fault("This attribute is not deprecated and does not contain a brief field.", None)
@@ -223,7 +222,7 @@ def _example_faults(group: GroupSpec, attribute: AttributeSpec, path: str) -> It
         f"Provenance: {_quoted(path)}"
     )
     fields = {"path_or_url": path, "group_id": group.id, "attribute_id": attribute.name, "error": error}
-    yield _fault(group, f"InvalidExample{'Warning' if warns else 'Error'}", message, severity, **fields)
+    yield _fault(attribute, f"InvalidExample{'Warning' if warns else 'Error'}", message, severity, **fields)
 
 
 def example_error(kind: str, examples: Any) -> tuple[str, Severity] | None:
