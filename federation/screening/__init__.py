@@ -5,5 +5,6 @@ from federation.screening.combination import Screens
 from federation.screening.detection import Detection, detection
 from federation.screening.direction import DirectionScreen
 from federation.screening.distance import DistanceScreen
+from federation.screening.zero import ZeroScreen
 
-__all__ = ["Detection", "DirectionScreen", "DistanceScreen", "Screen", "Screens", "detection"]
+__all__ = ["Detection", "DirectionScreen", "DistanceScreen", "Screen", "Screens", "ZeroScreen", "detection"]

@@ -121,6 +121,13 @@ def test_what_a_codec_leaves_out_is_told_later(fleet: GradientsWorkload) -> None
     assert not np.array_equal(plain[1], fed[1])
 
 
+def test_agents_that_send_nothing_but_zeros_are_named(fleet: GradientsWorkload) -> None:
+    run = Simulation(fleet, FLEET, corruption=Adversary(agents=LIARS, attack=attack_from("zero")))
+    step = run.step()
+    assert [agent for agent, flagged in zip(FLEET, step.flagged, strict=True) if flagged] == sorted(LIARS)
+    assert step.refused == 0
+
+
 def test_agents_without_data_leave_the_round_to_the_others(fleet: GradientsWorkload) -> None:
     run = Simulation(fleet, (*FLEET, "newcomer"))
     step = run.step()

@@ -14,7 +14,7 @@ from federation.compression import Codec, RawCodec
 from federation.convergence import categorical_kl
 from federation.errors import ExperienceError, SettingError
 from federation.rules.base import Rule
-from federation.screening import DistanceScreen, Screen
+from federation.screening import DistanceScreen, Screen, ZeroScreen
 from federation.workload import Row
 from workloads.gradients.agreement import AgreementClipping
 from workloads.gradients.artefact import packed, unpacked
@@ -29,7 +29,7 @@ from workloads.gradients.source import ExperienceSource, HeldOut
 
 def _screen() -> Screen:
     # Honest agents with different data spread unequally, so more of them are rejected than the rate says.
-    return CascadeScreen(stages=(TwinScreen(), DistanceScreen(false_positive_rate=1e-4)))
+    return CascadeScreen(stages=(ZeroScreen(), TwinScreen(), DistanceScreen(false_positive_rate=1e-4)))
 
 
 @dataclass(frozen=True, kw_only=True)
