@@ -93,7 +93,7 @@ def _add_target(found: dict[str, Metric], resource: Mapping[str, str], labels: M
 def _add(found: dict[str, Metric], metric: Any, labels: Mapping[str, str]) -> None:
     """The samples of one metric. What Prometheus cannot hold, deltas and exponential histograms, is left out."""
     kind = metric.WhichOneof("data")
-    data = getattr(metric, kind) if kind else None
+    data: Any = getattr(metric, kind) if kind else None
     if kind == "histogram" and data.aggregation_temporality == _CUMULATIVE:
         family = _family(found, metric, "histogram", "histogram")
         for point in data.data_points:
