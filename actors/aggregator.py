@@ -102,6 +102,8 @@ class Aggregator:
             receipt = await self._in_thread(self._submit, found, span.traceparent)
             span.set(semconv.ATTR_AGENTS_COUNT, len(receipt.accepted) + len(receipt.refused))
             span.set(semconv.ATTR_HOST_ID, receipt.host)
+            span.set(semconv.ATTR_CODEC, self.config.workload.codec.name)
+            span.set(semconv.ATTR_PAYLOAD_SIZE, _payload_bytes(found))
         state = self._intake.open
         if state is None or not receipt.accepted or not state.answered or state.valid < state.terms.quorum:
             return receipt
@@ -388,6 +390,13 @@ class Aggregator:
                 },
                 parent=traceparent or None,
             )
+
+
+def _payload_bytes(found: object) -> int:
+    """Bytes of the payloads in a batch, or in several; anything else has none."""
+    if isinstance(found, list | tuple):
+        return sum(map(_payload_bytes, found))
+    return found.payload.nbytes if isinstance(found, UpdateBatch) and isinstance(found.payload, np.ndarray) else 0
 
 
 def _middle_mean(losses: NDArray[np.float64], f: int) -> float:

@@ -332,7 +332,7 @@ class Coordinator:
             self._conductor = conductor
             score, written = await conductor.run(), None
             total = time.perf_counter() - started
-            self._tell.learned(terms, score, span.traceparent)
+            self._tell.learned(terms, score, len(self._members.hosts), span.traceparent)
             if score.error is not None:
                 span.fail(score.error.code, str(score.error))
                 done = record.abandoned(terms, score.error, conductor.round, score.refusals, total_s=total)
@@ -340,7 +340,7 @@ class Coordinator:
             else:
                 done = record.timed(self._ledger.draft, score, total_s=total)
                 written = asyncio.ensure_future(asyncio.to_thread(self._journal.amend, terms.round, done))
-                span.set(semconv.ATTR_RELEASE_VERSION, done["release"]["version"])
+            self._tell.concluded(span, conductor, done)
             self._tell.ended(terms, conductor, score, done, total)
             self._tell.quarantined(len(self._ledger.quarantined))
             await self._reflection.turn(conductor, score, self._ledger, total)
@@ -396,7 +396,7 @@ class Coordinator:
             changes = self._ledger.changes(after)
             self._ledger = replace(after, draft=draft)
             self._releases.take(published)
-            self._tell.standing(terms, changes)
+            self._tell.standing(terms, changes, after.trust)
             return release, artefact
 
     async def _write_off(self, terms: Terms, done: Mapping[str, Any]) -> None:

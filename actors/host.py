@@ -115,6 +115,7 @@ class AgentHost:
         self._learner = config.adversary.corrupt(learner) if config.adversary is not None else learner
         self._workload = workload
         self._agents: tuple[str, ...] = self._learner.agents
+        self._telling = Telling(self._telemetry, config.telemetry, name, self._agents)
         self._signatory = Signatory(name, self._agents, workload.codec, secret, config.run)
         self._row = {agent: row for row, agent in enumerate(self._agents)}
         self._release: Release | None = None
@@ -365,10 +366,21 @@ class AgentHost:
             seconds, ended = time.perf_counter() - started, time.time_ns()
             self._idle = frozenset(agent for agent, idle in zip(self._agents, learned.idle, strict=True) if idle)
             batches = self._signed(terms, learned, [row for row in asked if not learned.idle[row]])
-            self._tell(terms, learned, seconds, span.traceparent, begun, ended)
+            self._telling.learned(terms, learned, seconds, span.traceparent, begun, ended)
+            if "heterogeneity" in learned.measures:
+                span.set(semconv.ATTR_HETEROGENEITY, learned.measures["heterogeneity"])
             span.set(semconv.ATTR_BATCH_SIZE, learned.batch_size)
             span.set(semconv.ATTR_NUM_EPOCHS, learned.epochs)
         return batches
+
+    def _marks(self, rows: Sequence[int]) -> dict[str, list[str]]:
+        """In a simulation, whether each row's agent is a marked one."""
+        adversary = self.config.adversary
+        if adversary is None:
+            return {}
+        clean, poisoned = semconv.GradientByzantine.CLEAN.value, semconv.GradientByzantine.POISONED.value
+        marks = [poisoned if self._agents[row] in adversary.agents else clean for row in rows]
+        return {semconv.ATTR_GRADIENT_BYZANTINE: marks}
 
     def _signed(self, terms: Terms, learned: Learned, rows: list[int]) -> list[UpdateBatch]:
         """What is sent for these rows, safe in the journal when it could not be made again."""
@@ -383,57 +395,3 @@ class AgentHost:
             self._journal.keep_signed(batches, feedback)
         self._feedback = feedback
         return batches
-
-    def _tell(self, terms: Terms, learned: Learned, seconds: float, parent: str, begun: int, ended: int) -> None:
-        """Spans, metrics and events of one round's learning."""
-        telemetry = self._telemetry
-        if not telemetry.enabled:
-            return
-        labels = {semconv.ATTR_WORKLOAD: terms.kind}
-        common = {**labels, semconv.ATTR_ROUND: terms.round}
-        known = learned.losses[np.isfinite(learned.losses)]
-        kind = {semconv.ATTR_ACTOR_KIND: semconv.ActorKind.HOST.value}
-        telemetry.observe(semconv.METRIC_LOCAL_TRAINING_DURATION, seconds, {**labels, **kind})
-        norms = np.linalg.norm(learned.rows, axis=1)
-        broken = ~learned.idle & ~(np.isfinite(norms) & np.isfinite(learned.losses))
-        for row in np.flatnonzero(broken)[: self.config.telemetry.agent_span_limit].tolist():
-            told = {**common, semconv.ATTR_AGENT_ID: self._agents[row], semconv.ATTR_HOST_ID: self.name}
-            telemetry.event(semconv.EVENT_TRAINING_NOT_FINITE, told)
-        if len(known):
-            telemetry.gauge(semconv.METRIC_LOCAL_LOSS, float(known.mean()), labels)
-        if "heterogeneity" in learned.measures:
-            telemetry.gauge(semconv.METRIC_HETEROGENEITY, learned.measures["heterogeneity"], labels)
-        telemetry.event(
-            semconv.EVENT_LOCAL_TRAINING_COMPLETED,
-            {
-                **common,
-                semconv.ATTR_HOST_ID: self.name,
-                semconv.ATTR_DURATION: seconds,
-                semconv.ATTR_LOSS: float(known.mean()) if len(known) else float("nan"),
-            },
-        )
-        sound = norms[~learned.idle & ~broken]
-        telemetry.event(
-            semconv.EVENT_GRADIENTS_COMPUTED,
-            {
-                **common,
-                semconv.ATTR_HOST_ID: self.name,
-                semconv.ATTR_GRADIENT_DIMENSION: learned.rows.shape[1],
-                semconv.ATTR_GRADIENT_NORM: float(np.median(sound)) if len(sound) else float("nan"),
-            },
-        )
-        if not telemetry.detailed(len(terms.roster)):
-            return
-        # All agents are trained in one batched step, so they share its start and its end.
-        rows = np.flatnonzero(~learned.idle)
-        telemetry.record_spans(
-            semconv.SPAN_AGENT_TRAINING,
-            begun,
-            ended,
-            {**common, semconv.ATTR_BATCH_SIZE: learned.batch_size, semconv.ATTR_NUM_EPOCHS: learned.epochs},
-            {
-                semconv.ATTR_AGENT_ID: [self._agents[row] for row in rows.tolist()],
-                semconv.ATTR_LOSS: learned.losses[rows].tolist(),
-            },
-            parent=parent,
-        )

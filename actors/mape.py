@@ -144,20 +144,29 @@ class Loop(Generic[O]):
     async def turn(self, observation: O, execute: Execute, *, parent: str | None = None) -> Cycle:
         """One cycle. An action that raises is an outcome and an event, and does not stop the others."""
         telemetry, labels = self._telemetry, self._labels
-        with telemetry.span(semconv.SPAN_MONITOR, parent=parent, attributes=labels):
+        with telemetry.span(semconv.SPAN_MONITOR, parent=parent, attributes=labels) as span:
+            span.set(semconv.ATTR_OBSERVATIONS_COUNT, len(self.knowledge.history) + 1)
             knowledge = self.knowledge
-        with telemetry.span(semconv.SPAN_ANALYZE, parent=parent, attributes=labels):
+        with telemetry.span(semconv.SPAN_ANALYZE, parent=parent, attributes=labels) as span:
             symptoms = tuple(self._analyze(knowledge, observation))
-        with telemetry.span(semconv.SPAN_PLAN, parent=parent, attributes=labels):
+            span.set(semconv.ATTR_SYMPTOMS_COUNT, len(symptoms))
+        with telemetry.span(semconv.SPAN_PLAN, parent=parent, attributes=labels) as span:
             actions = tuple(self._plan(knowledge, symptoms)) if symptoms else ()
-        with telemetry.span(semconv.SPAN_EXECUTE, parent=parent, attributes=labels):
+            span.set(semconv.ATTR_ACTIONS_COUNT, len(actions))
+        with telemetry.span(semconv.SPAN_EXECUTE, parent=parent, attributes=labels) as span:
+            span.set(semconv.ATTR_ACTIONS_COUNT, len(actions))
             outcomes = tuple([await self._carry_out(action, execute) for action in actions])
         knowledge.keep(observation, symptoms, outcomes)
         for symptom in symptoms:
             telemetry.count(semconv.METRIC_SYMPTOMS, 1, {**labels, semconv.ATTR_SYMPTOM: symptom.name})
             telemetry.event(
                 semconv.EVENT_SYMPTOM_FOUND,
-                {**labels, semconv.ATTR_SYMPTOM: symptom.name, semconv.ATTR_DETAIL: symptom.detail},
+                {
+                    **labels,
+                    semconv.ATTR_SYMPTOM: symptom.name,
+                    semconv.ATTR_SEVERITY: symptom.severity,
+                    semconv.ATTR_DETAIL: symptom.detail,
+                },
             )
         return Cycle(symptoms=symptoms, outcomes=outcomes)
 

@@ -15,6 +15,7 @@ from actors.ledger import Ledger
 from federation.errors import QuorumError, RoundAbortedError, RuleBoundError
 from federation.release import Release
 from federation.terms import Terms
+from federation.trust import TrustLedger
 from telemetry import Span, Telemetry, semconv
 
 
@@ -77,9 +78,34 @@ class Telling:
                 semconv.ATTR_AGENTS_COUNT: len(terms.roster),
                 semconv.ATTR_FAULT_BOUND: terms.fault_bound,
                 semconv.ATTR_QUORUM: terms.quorum,
+                semconv.ATTR_LEARNING_RATE_SCALE: terms.tuning.learning_rate_scale,
                 **self._labels,
             },
         )
+
+    def concluded(self, span: Span, conductor: Conductor, done: Mapping[str, Any]) -> None:
+        """What the span of a round says at its end."""
+        if not self._telemetry.enabled:
+            return
+        machine = conductor.round
+        released = done["release"] is not None
+        span.set(semconv.ATTR_OUTCOME, (semconv.Outcome.SUCCESS if released else semconv.Outcome.REFUSED).value)
+        span.set(semconv.ATTR_UPDATES_ACCEPTED, len(machine.accepted))
+        span.set(semconv.ATTR_UPDATES_REFUSED, len(machine.refused))
+        span.set(semconv.ATTR_UPDATES_LATE, len(machine.late))
+        if not released:
+            span.set(semconv.ATTR_ABORT_REASON, done["error"]["code"])
+            return
+        span.set(semconv.ATTR_RELEASE_VERSION, done["release"]["version"])
+        span.set(semconv.ATTR_BYZANTINE_COUNT, done["byzantine_count"])
+        span.set(semconv.ATTR_CONVERGENCE_STATUS, done["status"])
+        for key, value in (
+            (semconv.ATTR_CONVERGENCE_KL_DIVERGENCE, done["kl_divergence"]),
+            (semconv.ATTR_DETECTION_PRECISION, done.get("detection", {}).get("precision")),
+            (semconv.ATTR_DETECTION_RECALL, done.get("detection", {}).get("recall")),
+        ):
+            if value is not None:
+                span.set(key, value)
 
     def phase(self, phase: semconv.Phase, terms: Terms, more: Mapping[str, Any] | None = None) -> Span:
         """The span of one of the coordinator's own phases, which begins."""
@@ -99,7 +125,7 @@ class Telling:
             },
         )
 
-    def learned(self, terms: Terms, score: Score, parent: str) -> None:
+    def learned(self, terms: Terms, score: Score, hosts: int, parent: str) -> None:
         """Hosts have learned: from when they were first asked until the last of them was done."""
         times = score.times
         if not self._telemetry.enabled or not times.learn:
@@ -114,6 +140,7 @@ class Telling:
                 **self._labels,
                 semconv.ATTR_ROUND: terms.round,
                 semconv.ATTR_AGENTS_COUNT: len(terms.roster),
+                semconv.ATTR_HOSTS_COUNT: hosts,
             },
             parent=parent or None,
         )
@@ -138,13 +165,21 @@ class Telling:
             },
         )
 
-    def standing(self, terms: Terms, changes: Mapping[str, str]) -> None:
-        """Agents went into quarantine or came back."""
+    def standing(self, terms: Terms, changes: Mapping[str, str], trust: TrustLedger) -> None:
+        """Agents went into quarantine or came back; ``trust`` is the ledger as it is now."""
         for agent, change in changes.items():
-            event = semconv.EVENT_AGENT_QUARANTINED if change == "quarantined" else semconv.EVENT_AGENT_READMITTED
-            self._telemetry.event(
-                event, {**self._labels, semconv.ATTR_AGENT_ID: agent, semconv.ATTR_ROUND: terms.round}
-            )
+            row = trust.agents.index(agent)
+            told = {
+                **self._labels,
+                semconv.ATTR_AGENT_ID: agent,
+                semconv.ATTR_ROUND: terms.round,
+                semconv.ATTR_REPUTATION: float(trust.reputation[row]),
+            }
+            if change == "quarantined":
+                told[semconv.ATTR_FLAGS_IN_A_ROW] = int(trust.flagged_streak[row])
+                self._telemetry.event(semconv.EVENT_AGENT_QUARANTINED, told)
+            else:
+                self._telemetry.event(semconv.EVENT_AGENT_READMITTED, told)
 
     def rolled_back(self, release: Release) -> None:
         self._telemetry.gauge(semconv.METRIC_RELEASE_VERSION, release.version, self._labels)
@@ -228,12 +263,17 @@ class Telling:
         kl, loss, accuracy = done["kl_divergence"], done["avg_local_loss"], done["evaluation"].get("accuracy")
         if kl is not None:
             measure = {semconv.ATTR_CONVERGENCE_MEASURE: "policy_kl"}
+            known = {
+                semconv.ATTR_CONVERGENCE_ROUNDS_REMAINING: done["rounds_remaining"],
+                semconv.ATTR_ACCURACY: accuracy,
+            }
             telemetry.gauge(semconv.METRIC_KL_DIVERGENCE, kl, {**labels, **measure})
             telemetry.event(
                 semconv.EVENT_CONVERGENCE_CHECKED,
                 {
                     **common,
                     **measure,
+                    **{key: value for key, value in known.items() if value is not None},
                     semconv.ATTR_CONVERGENCE_KL_DIVERGENCE: kl,
                     semconv.ATTR_CONVERGENCE_STATUS: done["status"],
                     semconv.ATTR_THRESHOLD: self._config.threshold,

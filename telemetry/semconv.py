@@ -100,9 +100,6 @@ ATTR_VERDICT: Final = "federated.learning.verdict"
 ATTR_REFUSAL_CODE: Final = "federated.learning.refusal_code"
 """Stable code of the reason why an update was refused."""
 
-ATTR_SCORE: Final = "federated.learning.score"
-"""What was measured of the update."""
-
 ATTR_THRESHOLD: Final = "federated.learning.threshold"
 """What a score or a divergence was held against."""
 
@@ -856,10 +853,6 @@ ATTRIBUTES: Final[Mapping[str, AttributeSpec]] = MappingProxyType(
             key=ATTR_REFUSAL_CODE,
             type="string",
         ),
-        ATTR_SCORE: AttributeSpec(
-            key=ATTR_SCORE,
-            type="double",
-        ),
         ATTR_THRESHOLD: AttributeSpec(
             key=ATTR_THRESHOLD,
             type="double",
@@ -1066,7 +1059,7 @@ SPANS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=SPAN_ROUND,
             description="One round, from its opening to the release or the reason why there is none.",
             required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ABORT_REASON, ATTR_AGENTS_COUNT, ATTR_AGENTS_REPLIED, ATTR_ATTACK, ATTR_BYZANTINE_COUNT, ATTR_CODEC, ATTR_CONVERGENCE_KL_DIVERGENCE, ATTR_CONVERGENCE_STATUS, ATTR_DEADLINE, ATTR_FAULT_BOUND, ATTR_OUTCOME, ATTR_QUORUM, ATTR_RELEASE_VERSION, ATTR_RULE, ATTR_RUN_ID, ATTR_UPDATES_ACCEPTED, ATTR_UPDATES_LATE, ATTR_UPDATES_REFUSED}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ABORT_REASON, ATTR_AGENTS_COUNT, ATTR_AGENTS_REPLIED, ATTR_ATTACK, ATTR_BYZANTINE_COUNT, ATTR_CODEC, ATTR_CONVERGENCE_KL_DIVERGENCE, ATTR_CONVERGENCE_STATUS, ATTR_DEADLINE, ATTR_DETECTION_PRECISION, ATTR_DETECTION_RECALL, ATTR_FAULT_BOUND, ATTR_LEARNING_RATE_SCALE, ATTR_OUTCOME, ATTR_QUORUM, ATTR_RELEASE_VERSION, ATTR_RULE, ATTR_RUN_ID, ATTR_UPDATES_ACCEPTED, ATTR_UPDATES_LATE, ATTR_UPDATES_REFUSED}),
         ),
         SPAN_OPEN: SignalSpec(
             name=SPAN_OPEN,
@@ -1120,7 +1113,7 @@ SPANS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=SPAN_SCREEN,
             description="Each update gets a score and a verdict.",
             required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_REPLIED, ATTR_BYZANTINE_COUNT, ATTR_DETECTION_METHOD, ATTR_DETECTION_PRECISION, ATTR_DETECTION_RECALL, ATTR_THRESHOLD}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_REPLIED, ATTR_BYZANTINE_COUNT, ATTR_DETECTION_METHOD, ATTR_THRESHOLD}),
         ),
         SPAN_AGGREGATE: SignalSpec(
             name=SPAN_AGGREGATE,
@@ -1257,7 +1250,7 @@ EVENTS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=EVENT_UPDATE_REFUSED,
             description="The gate refused an update.",
             required=frozenset({ATTR_AGENT_ID, ATTR_REFUSAL_CODE, ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_HOST_ID, ATTR_SCORE, ATTR_THRESHOLD}),
+            optional=frozenset({ATTR_HOST_ID, ATTR_THRESHOLD}),
         ),
         EVENT_EQUIVOCATION_PROVED: SignalSpec(
             name=EVENT_EQUIVOCATION_PROVED,
