@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actors.cast import Score
 from actors.journal import Journal, VerdictRow
@@ -41,14 +42,14 @@ def verdict_rows(found: Aggregation) -> list[VerdictRow]:
     """One row for each agent that was judged, for the journal; the gate's refusals among them."""
     words = [Decision(value).word for value in range(len(Decision))]
     rows: list[VerdictRow] = [
-        (agent, words[decision], judge, reason, _number(score), _number(threshold))
+        (agent, words[decision], judge, reason, score, threshold)
         for agent, decision, judge, reason, score, threshold in zip(
             found.agents,
             found.decisions.tolist(),
             found.judges,
             found.reasons,
-            found.scores.tolist(),
-            found.thresholds.tolist(),
+            _numbers(found.scores),
+            _numbers(found.thresholds),
             strict=True,
         )
     ]
@@ -216,6 +217,10 @@ def _detection(terms: Terms, flagged: Collection[str], liars: Collection[str]) -
         np.array([agent in flagged for agent in terms.roster]), np.array([agent in liars for agent in terms.roster])
     )
     return {"precision": _number(found.precision), "recall": _number(found.recall)}
+
+
+def _numbers(values: NDArray[np.float64]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
 def _number(value: float) -> float | None:

@@ -99,8 +99,12 @@ def verify_all(publics: Sequence[bytes], messages: Sequence[bytes], signatures: 
     size = -(-len(triples) // shares)
     parts = [triples[start : start + size] for start in range(0, len(triples), size)]
     with ThreadPoolExecutor(shares) as pool:
-        found = list(pool.map(lambda part: [verify(*triple) for triple in part], parts))
+        found = list(pool.map(_verified, parts))
     return np.array([good for part in found for good in part], dtype=np.bool_)
+
+
+def _verified(triples: Sequence[tuple[bytes, bytes, bytes]]) -> list[bool]:
+    return [verify(*triple) for triple in triples]
 
 
 SHARE = 16
@@ -131,7 +135,7 @@ def payload_digests(codec: str, payload: NDArray[Any], weights: NDArray[np.float
     head = hashlib.sha256(b"swarmlore/payload/1" + framed(codec, rows.dtype.str) + struct.pack("<Q", rows.shape[1]))
     declared = np.ascontiguousarray(weights, dtype="<f8").tobytes()
     width = rows.dtype.itemsize * rows.shape[1]
-    flat = memoryview(rows.reshape(-1).view(np.uint8))
+    flat = rows.reshape(-1).view(np.uint8).data
     digests: list[bytes] = []
     for row in range(len(rows)):
         state = head.copy()

@@ -103,14 +103,8 @@ class Terms:
 
     def seeds(self, agents: tuple[str, ...]) -> NDArray[np.uint64]:
         """``(k,)``: one seed for each agent, from (run, seed, round, agent) alone."""
-        head = hashlib.sha256(
-            b"swarmlore/seed/1" + framed(self.run, struct.pack("<qQ", self.seed, self.round), self.kind)
-        )
-        digests: list[bytes] = []
-        for agent in agents:
-            state = head.copy()
-            state.update(framed(agent))
-            digests.append(state.digest()[:8])
+        head = b"swarmlore/seed/1" + framed(self.run, struct.pack("<qQ", self.seed, self.round), self.kind)
+        digests = [hashlib.sha256(head + framed(agent)).digest()[:8] for agent in agents]
         return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
     def to_dict(self) -> dict[str, Any]:
