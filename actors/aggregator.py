@@ -40,6 +40,9 @@ from telemetry import Telemetry, semconv
 
 T = TypeVar("T")
 
+MOST_LINKS = 128
+"""Spans of learning that the span of aggregation links to; OpenTelemetry's own limit."""
+
 
 class Aggregator:
     """The actor. See the module.
@@ -65,6 +68,7 @@ class Aggregator:
         for symptom in SYMPTOMS:  # an alert sees the first of each as a rise from zero
             self._telemetry.count(semconv.METRIC_SYMPTOMS, 0, {**kind, semconv.ATTR_SYMPTOM: symptom})
         self._concluded: tuple[tuple[int, tuple[str, ...], int], asyncio.Future[Aggregation]] | None = None
+        self._origins: dict[str, None] = {}  # trace contexts of the learning that was submitted
 
     async def open(
         self, terms: Terms, previous: Mapping[str, bytes], revealed: bool = False, traceparent: str = ""
@@ -174,7 +178,9 @@ class Aggregator:
             screen_s = time.perf_counter() - started
         rule, bound, screening = await self._decide(state, found, len(gathered.rows), f, traceparent)
         attributes[semconv.ATTR_RULE] = rule.name
-        with self._telemetry.phase(semconv.Phase.AGGREGATE, attributes=attributes, parent=parent, measures=labels):
+        with self._telemetry.phase(
+            semconv.Phase.AGGREGATE, attributes=attributes, parent=parent, links=tuple(self._origins), measures=labels
+        ):
             started = time.perf_counter()
             rng = np.random.default_rng([state.terms.seed & 0xFFFFFFFF, state.terms.round])
             outcome = await self._in_thread(
@@ -189,6 +195,7 @@ class Aggregator:
     async def finish(self, round_number: int) -> None:
         """The round is over; its rows can go. Late updates are kept for the next one."""
         self._concluded = None
+        self._origins.clear()
         await self._in_thread(self._intake.finish, round_number)
 
     async def status(self) -> dict[str, Any]:
@@ -221,6 +228,8 @@ class Aggregator:
         receipt = Receipt(host="")
         for batch in batches:
             receipt = receipt.joined(self._judge(batch, traceparent))
+            if isinstance(batch, UpdateBatch) and self._telemetry.enabled and len(self._origins) < MOST_LINKS:
+                self._origins[str(batch.trace)[:64]] = None
         return receipt
 
     def _judge(self, found: object, traceparent: str) -> Receipt:

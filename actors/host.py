@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -365,7 +366,9 @@ class AgentHost:
             )
             seconds, ended = time.perf_counter() - started, time.time_ns()
             self._idle = frozenset(agent for agent, idle in zip(self._agents, learned.idle, strict=True) if idle)
-            batches = self._signed(terms, learned, [row for row in asked if not learned.idle[row]])
+            batches = self._signed(
+                terms, learned, [row for row in asked if not learned.idle[row]], span.traceparent
+            )
             self._telling.learned(terms, learned, seconds, span.traceparent, begun, ended)
             if "heterogeneity" in learned.measures:
                 span.set(semconv.ATTR_HETEROGENEITY, learned.measures["heterogeneity"])
@@ -382,13 +385,13 @@ class AgentHost:
         marks = [poisoned if self._agents[row] in adversary.agents else clean for row in rows]
         return {semconv.ATTR_GRADIENT_BYZANTINE: marks}
 
-    def _signed(self, terms: Terms, learned: Learned, rows: list[int]) -> list[UpdateBatch]:
+    def _signed(self, terms: Terms, learned: Learned, rows: list[int], trace: str) -> list[UpdateBatch]:
         """What is sent for these rows, safe in the journal when it could not be made again."""
         feedback = None
         if self.config.feeds_back:
             # Taken out, and put back when its new state is written down: a failure starts from the old one.
             feedback, self._feedback = self._feedback or self._journal.feedback(self._workload.dimension), None
-        batch = self._signatory.sign(terms, learned, rows, feedback)
+        batch = replace(self._signatory.sign(terms, learned, rows, feedback), trace=trace)
         adversary = self.config.adversary
         batches = [batch] if adversary is None else list(adversary.send(batch))
         if feedback is not None or self._journal.begun:

@@ -39,6 +39,7 @@ class UpdateBatch:
         signatures: ``(k, 64) uint8``; all zero means unsigned.
         losses: ``(k,) float64``: training loss as declared; for display only. NaN where unknown.
         nonces: ``(k, 16) uint8`` that open the agents' commitments, or None without commit-reveal.
+        trace: W3C trace context of the span that it was made in, for a link to it. Not trusted, and on no wire.
     """
 
     host: str
@@ -51,6 +52,7 @@ class UpdateBatch:
     signatures: Bytes2D
     losses: NDArray[np.float64]
     nonces: Bytes2D | None = None
+    trace: str = ""
 
     def __len__(self) -> int:
         return len(self.agents)

@@ -232,7 +232,7 @@ class Telemetry:
         links: Sequence[str],
         start_ns: int | None,
     ) -> trace.Span:
-        linked = [trace.Link(parse_traceparent(link)) for link in links]
+        linked = [trace.Link(context) for context in map(parse_traceparent, links) if context.is_valid]
         return self._tracer.start_span(
             name, context_from(parent), kind=kind, attributes=attributes, links=linked, start_time=start_ns
         )
