@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from actors.agent import Reading
 from actors.config import COORDINATOR, SwarmConfig
 from actors.host_journal import HostJournal
+from actors.host_telling import HostTelling
 from actors.journal import JournalError
 from actors.residents import Residents
 from actors.signing import Signatory
@@ -116,7 +117,7 @@ class AgentHost:
         self._learner = config.adversary.corrupt(learner) if config.adversary is not None else learner
         self._workload = workload
         self._agents: tuple[str, ...] = self._learner.agents
-        self._telling = Telling(self._telemetry, config.telemetry, name, self._agents)
+        self._telling = HostTelling(name, self._agents, config, self._telemetry)
         self._signatory = Signatory(name, self._agents, workload.codec, secret, config.run)
         self._row = {agent: row for row, agent in enumerate(self._agents)}
         self._release: Release | None = None
@@ -375,15 +376,6 @@ class AgentHost:
             span.set(semconv.ATTR_BATCH_SIZE, learned.batch_size)
             span.set(semconv.ATTR_NUM_EPOCHS, learned.epochs)
         return batches
-
-    def _marks(self, rows: Sequence[int]) -> dict[str, list[str]]:
-        """In a simulation, whether each row's agent is a marked one."""
-        adversary = self.config.adversary
-        if adversary is None:
-            return {}
-        clean, poisoned = semconv.GradientByzantine.CLEAN.value, semconv.GradientByzantine.POISONED.value
-        marks = [poisoned if self._agents[row] in adversary.agents else clean for row in rows]
-        return {semconv.ATTR_GRADIENT_BYZANTINE: marks}
 
     def _signed(self, terms: Terms, learned: Learned, rows: list[int], trace: str) -> list[UpdateBatch]:
         """What is sent for these rows, safe in the journal when it could not be made again."""

@@ -30,7 +30,7 @@ class ZeroScreen:
     def screen(self, updates: Matrix, *, centre: Vector, f: int) -> Verdicts:
         """Verdicts on ``(n, d)`` updates; O(n d), less where rows differ from zero early."""
         checked_screening(updates, centre, f)
-        zero = ~updates.any(axis=1)
+        zero = np.asarray(~updates.any(axis=1), np.bool_)
         if 2 * int(zero.sum()) >= len(updates):
             zero[:] = False
         scores = zero.astype(np.float64)
