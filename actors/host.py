@@ -367,9 +367,7 @@ class AgentHost:
             )
             seconds, ended = time.perf_counter() - started, time.time_ns()
             self._idle = frozenset(agent for agent, idle in zip(self._agents, learned.idle, strict=True) if idle)
-            batches = self._signed(
-                terms, learned, [row for row in asked if not learned.idle[row]], span.traceparent
-            )
+            batches = self._signed(terms, learned, [row for row in asked if not learned.idle[row]], span.traceparent)
             self._telling.learned(terms, learned, seconds, span.traceparent, begun, ended)
             if "heterogeneity" in learned.measures:
                 span.set(semconv.ATTR_HETEROGENEITY, learned.measures["heterogeneity"])

@@ -217,6 +217,23 @@ async def test_learning_in_the_background_is_told(heard: tuple[Any, dict[str, Ca
     assert captures[COORDINATOR].total(semconv.METRIC_INTERVAL_DURATION) == 0.25
 
 
+async def test_the_aggregation_links_to_the_learning_of_each_host(heard: tuple[Any, dict[str, Captured]]) -> None:
+    play, captures = heard
+    for _ in range(2):
+        await play.coordinator.run_round.remote()
+    learning: list[Any] = [
+        span for capture in captures.values() for span in capture.spans if span.name == semconv.SPAN_HOST_LEARNING
+    ]
+    aggregations: list[Any] = [span for span in captures[AGGREGATOR].spans if span.name == semconv.SPAN_AGGREGATE]
+    assert len(aggregations) == 2
+    for aggregation in aggregations:
+        origins = {
+            span.context.span_id for span in learning if span.context.trace_id == aggregation.context.trace_id
+        }
+        assert len(origins) == 2
+        assert {link.context.span_id for link in aggregation.links} == origins
+
+
 ELSEWHERE = {
     "SPAN_PROTECT": "the privacy workload brings its ledger, which does not exist yet",
     "METRIC_TELEMETRY_DELIVERED": "observed by telemetry.pipeline itself, in every process",
