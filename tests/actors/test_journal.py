@@ -175,6 +175,7 @@ def test_requests_stay_answered(journal: Journal) -> None:
 
 def test_verdicts_by_round_and_by_agent(journal: Journal) -> None:
     for number in (1, 2):
+        journal.open_round(terms(number), opened=0.0)
         finish(journal, number)
     assert len(journal.verdicts()) == 2
     [row] = journal.verdicts(round_number=2, agent="a")
