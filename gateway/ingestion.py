@@ -241,7 +241,9 @@ async def _given(converted: Converted, address: str, state_dir: Path, output: Ou
 
 def _written(converted: Converted, layout: Layout, out: Path) -> dict[str, Any]:
     """Write experiences and layout; the files are whole or not there."""
-    beside = out.with_name(out.name + ".layout.json")
+    from gateway.learning import layout_beside
+
+    beside = layout_beside(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
     with partial.open("w") as file:

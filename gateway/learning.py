@@ -102,15 +102,34 @@ def digits(agents: Sequence[str], *, alpha: float, seed: int, dimension: int | N
 def experiences(paths: Sequence[Path], *, strict: bool) -> tuple[Workload, ExperienceFiles]:
     """The user's own experiences as a workload, and their source, which knows the agents and the skipped lines.
 
+    Files that `swarmlore ingest` wrote have their layout beside them. It says how many actions there are, and that
+    these are logs of habits, which are learned from with pessimism.
+
     Raises:
-        SettingError: when a file is not there.
+        SettingError: when a file is not there, or the files have different layouts.
         ExperienceLineError: for a bad line, with ``strict``.
         ExperienceError: when no line is an experience to learn from.
     """
-    from workloads.gradients import ExperienceFiles, GradientsWorkload
+    from workloads.gradients import ExperienceFiles, GradientsWorkload, LearningSettings
+    from workloads.trajectories import Layout
 
-    source = ExperienceFiles(paths=tuple(str(path.absolute()) for path in paths), strict=strict)
-    return GradientsWorkload(data=source), source
+    beside = [layout for path in paths if (layout := layout_beside(path)).exists()]
+    layouts = {Layout.from_json(path.read_text()) for path in beside}
+    if len(layouts) > 1:
+        raise SettingError(
+            name="experiences", found=f"{len(layouts)} layouts", needed="files of one layout: ingest them with --layout"
+        )
+    source = ExperienceFiles(
+        paths=tuple(str(path.absolute()) for path in paths),
+        strict=strict,
+        number_of_actions=next((layout.actions for layout in layouts), None),
+    )
+    return GradientsWorkload(data=source, learning=LearningSettings(pessimism=1.0 if layouts else 0.0)), source
+
+
+def layout_beside(path: Path) -> Path:
+    """Where the layout of a file of experiences is, if `swarmlore ingest` wrote it."""
+    return path.with_name(path.name + ".layout.json")
 
 
 def require_extra(module: str, package: str, purpose: str, *, extra: str = "demo") -> None:

@@ -72,6 +72,7 @@ class GradientsLearner:
             epochs=epochs,
             batch=settings.batch,
             discount=settings.discount,
+            pessimism=settings.pessimism,
             low=low,
             high=high,
         )

@@ -20,6 +20,8 @@ class LearningSettings:
         batch: samples a step.
         capacity: of each agent's replay memory.
         discount: of the next state's value, where experiences have next states.
+        pessimism: how much each experience also says that the actions not taken are worth the least; see
+            `workloads.gradients.training`. 0 says nothing; 1 as much as it says of the one taken.
     """
 
     learning_rate: float = 2.0
@@ -28,6 +30,7 @@ class LearningSettings:
     batch: int = 32
     capacity: int = 2048
     discount: float = 0.9
+    pessimism: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate < np.inf:
@@ -39,3 +42,5 @@ class LearningSettings:
                 raise SettingError(name=name, found=getattr(self, name), needed="1 or more")
         if not 0 <= self.discount < 1:
             raise SettingError(name="discount", found=self.discount, needed="at least 0 and below 1")
+        if not 0 <= self.pessimism <= 1:
+            raise SettingError(name="pessimism", found=self.pessimism, needed="between 0 and 1")

@@ -7,6 +7,13 @@ respect to the logit lies in [-1, 1] whatever the rewards are, like Huber's; it 
 is fitted, so that honest agents whose data differ agree more and more as learning goes on, which is what
 robust rules live on. The base serves as target network, so a target never chases the update it causes.
 
+Actions start in the middle of the range. Where agents explore at random that is right; where they log what they do
+by habit, an action that nobody took would look better than one that went a little worse than average, and the policy
+would flee into the unknown. ``pessimism`` therefore lets each experience also say of every action not taken that it
+is worth the least. At 1, an action's value becomes its probability under the logging policy times its expected
+share: reward-weighted regression (Peters and Schaal, ICML 2007) in one-vs-rest form, in the spirit of conservative
+Q-learning (Kumar et al., NeurIPS 2020).
+
 An "epoch" is one step on a drawn batch, as the specification's budget line (32 samples, 10 epochs) counts.
 
 All matrix products are batched over the agents and every agent's is of one size, so an agent's update is
@@ -40,6 +47,7 @@ class Descent:
         batch: samples a step.
         discount: of the next state's value.
         low, high: the range of values; targets outside are cut.
+        pessimism: weight of "the actions not taken are worth the least", beside 1 for the one taken.
     """
 
     learning_rate: float
@@ -49,6 +57,7 @@ class Descent:
     discount: float
     low: float
     high: float
+    pessimism: float = 0.0
 
 
 def train(
@@ -93,9 +102,14 @@ def _train_block(
         actions = memory.actions[at]
         targets = _targets(policy, base, memory, at, descent)
         np.tanh(np.matmul(states, first), out=hidden[:, :, :-1])
-        logits = np.matmul(hidden, second)[rows, places, actions]
-        chosen = np.clip(logits, -_CERTAIN, _CERTAIN)
+        logits = np.matmul(hidden, second)
+        chosen = np.clip(logits[rows, places, actions], -_CERTAIN, _CERTAIN)
         errors[:] = 0
+        if descent.pessimism:
+            others = np.clip(logits, -_CERTAIN, _CERTAIN)
+            others[rows, places, actions] = -_CERTAIN
+            errors[:] = np.float32(descent.pessimism / batch) / (1 + np.exp(-others))
+            losses += descent.pessimism * np.logaddexp(0, others).sum(axis=2).mean(axis=1, dtype=np.float64)
         errors[rows, places, actions] = (1 / (1 + np.exp(-chosen)) - targets) / np.float32(batch)
         losses += (np.logaddexp(0, chosen) - targets * chosen).mean(axis=1, dtype=np.float64)
         np.matmul(hidden.transpose(0, 2, 1), errors, out=second_gradient)

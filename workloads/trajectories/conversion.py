@@ -69,14 +69,8 @@ class Conversion:
     The experience is then a bandit's, done at once. With ``last_step`` credit only the last step has the advantage,
     the others have 0 and a next state, and the learner's discounted values carry it back.
 
-    The learner values each action by itself, in [-clip, clip], and starts in the middle. So an action that nobody
-    has tried in a state would look better than one that was tried in tries a little worse than average, and a
-    policy would flee into the unknown. Therefore each step also says of the ``contrasts`` actions that were not taken
-    that they are worth the least, -clip. With all of them, an action's value becomes its probability under the
-    agents' own policy times its expected advantage above -clip: reward-weighted regression (Peters and Schaal, ICML
-    2007) in one-vs-rest form, which never prefers what was never seen to what was seen to work. Like the pessimism of
-    conservative Q-learning (Kumar et al., NeurIPS 2020), but in the data, so that the learner stays what it is. With
-    ``last_step`` credit there are no contrasts unless asked for.
+    Agents log what they do by habit, so learn with ``LearningSettings(pessimism=1.0)``: without it a policy prefers
+    what was never tried to what went a little worse than average. See `workloads.gradients.training`.
 
     An agent's tries that name no task count as tries of one task. Agents are not compared with each other: what
     others achieved is not an agent's own data.
@@ -86,17 +80,12 @@ class Conversion:
         clip: the largest advantage, and minus the smallest.
         epsilon: keeps advantages finite where tries are nearly alike.
         credit: which steps get the advantage.
-        contrasts: actions not taken that each step speaks of; None for all of them with ``every_step`` credit, and for
-            0 with ``last_step``.
-        seed: draws them where they are not all.
     """
 
     layout: Layout
     clip: float = 2.0
     epsilon: float = 1e-6
     credit: Literal["every_step", "last_step"] = "every_step"
-    contrasts: int | None = None
-    seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("clip", "epsilon"):
@@ -104,10 +93,6 @@ class Conversion:
                 raise SettingError(name=name, found=getattr(self, name), needed="above 0 and finite")
         if self.credit not in ("every_step", "last_step"):
             raise SettingError(name="credit", found=self.credit, needed="every_step or last_step")
-        if self.contrasts is not None and not 0 <= self.contrasts < self.layout.actions:
-            raise SettingError(
-                name="contrasts", found=self.contrasts, needed=f"0 to {self.layout.actions - 1}, or None"
-            )
 
     @property
     def rewards(self) -> tuple[float, float]:
@@ -175,21 +160,7 @@ class Conversion:
                     done=done,
                 )
             )
-            found += [
-                Experience(state=rows[place], action=contrast, reward=-self.clip, done=True)
-                for contrast in self._contrasts(action, len(found))
-            ]
         return found
-
-    def _contrasts(self, action: int, salt: int) -> list[int]:
-        others = [other for other in range(self.layout.actions) if other != action]
-        wanted = self.contrasts
-        if wanted is None:
-            wanted = len(others) if self.credit == "every_step" else 0
-        if wanted >= len(others) or not wanted:
-            return others[:wanted]
-        drawn = np.random.default_rng([self.seed, action, salt]).choice(len(others), wanted, replace=False)
-        return [others[int(row)] for row in sorted(drawn)]
 
 
 def skipped_for(trajectory: Trajectory) -> Skip | None:
