@@ -227,9 +227,7 @@ async def test_the_aggregation_links_to_the_learning_of_each_host(heard: tuple[A
     aggregations: list[Any] = [span for span in captures[AGGREGATOR].spans if span.name == semconv.SPAN_AGGREGATE]
     assert len(aggregations) == 2
     for aggregation in aggregations:
-        origins = {
-            span.context.span_id for span in learning if span.context.trace_id == aggregation.context.trace_id
-        }
+        origins = {span.context.span_id for span in learning if span.context.trace_id == aggregation.context.trace_id}
         assert len(origins) == 2
         assert {link.context.span_id for link in aggregation.links} == origins
 
