@@ -46,7 +46,7 @@ def data_file(given: Path | None = None) -> Path:
         raise SettingError(
             name="data",
             found=str(given),
-            needed=f"the file {FILE}, as an argument or in the folder that {VARIABLE} names; see examples/airline/README.md",
+            needed=f"{FILE}, as an argument or in the folder that {VARIABLE} names; see examples/airline/README.md",
         )
     return given
 

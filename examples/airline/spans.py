@@ -29,8 +29,8 @@ EVALUATION = "task_solved"
 def requests_of(run: Run, *, agent: str) -> tuple[ExportTraceServiceRequest, ExportLogsServiceRequest]:
     """The spans of one run, and the log record of its evaluation.
 
-    One trace: ``invoke_agent`` above a ``chat`` span for each answer of the model and an ``execute_tool`` span for each tool
-    call. Contents are in the attributes where instrumentations put them when content capture is on.
+    One trace: ``invoke_agent`` above a ``chat`` span for each answer of the model and an ``execute_tool`` span for each
+    tool call. Contents are in the attributes where instrumentations put them when content capture is on.
     """
     trace_id = _id(run, "trace", 16)
     root = Span(
@@ -143,7 +143,7 @@ def _child(
     duration: int,
     facts: Mapping[str, Any],
     *,
-    kind: Span.SpanKind = Span.SPAN_KIND_INTERNAL,
+    kind: Span.SpanKind.ValueType = Span.SPAN_KIND_INTERNAL,
 ) -> Span:
     return Span(
         trace_id=root.trace_id,
@@ -159,7 +159,9 @@ def _child(
 
 def _attributes(facts: Mapping[str, Any]) -> list[KeyValue]:
     return [
-        KeyValue(key=key, value=AnyValue(double_value=value) if isinstance(value, float) else AnyValue(string_value=value))
+        KeyValue(
+            key=key, value=AnyValue(double_value=value) if isinstance(value, float) else AnyValue(string_value=value)
+        )
         for key, value in facts.items()
     ]
 

@@ -1,0 +1,1 @@
+"""Learning from telemetry: recorded runs of an airline customer-service agent."""
