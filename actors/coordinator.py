@@ -248,6 +248,7 @@ class Coordinator:
             "interval_s": self._learning.interval_s,
             **self._ledger.summary(),
             "mape": self._reflection.summary(),
+            "telemetry_dropped": dict(self._telemetry.dropped),
             "actors": await self._members.statuses() if actors else {},
         }
 

@@ -42,7 +42,23 @@ def show_status(status: Mapping[str, Any], output: Output) -> None:
     ]
     silent = [name for name, answer in status["actors"].items() if answer is None]
     rows.append(["actors", f"{len(status['actors'])}" + (f", silent: {_named(silent)}" if silent else ", all answer")])
+    lost = _lost_telemetry(status)
+    if lost is not None:
+        rows.append(["telemetry", lost])
     output.table("", ["", ""], rows)
+
+
+def _lost_telemetry(status: Mapping[str, Any]) -> str | None:
+    """What was not delivered, and by whom; None when nothing is to be delivered."""
+    actors = {"coordinator": status, **{name: answer for name, answer in status["actors"].items() if answer}}
+    drops = {name: answer["telemetry_dropped"] for name, answer in actors.items() if answer.get("telemetry_dropped")}
+    if not drops:
+        return None
+    sums = {signal: sum(lost.get(signal, 0) for lost in drops.values()) for signal in ("spans", "events")}
+    if not any(sums.values()):
+        return "nothing dropped"
+    who = _named([name for name, lost in drops.items() if any(lost.values())])
+    return f"dropped {sums['spans']} spans and {sums['events']} events; by {who}"
 
 
 def _convergence(found: Mapping[str, Any]) -> str:
