@@ -167,7 +167,7 @@ class Swarm:
 
         The released policy chooses the adaptation; ``SwarmConfig(systems=...)`` carries it out.
         """
-        return await self._at_home(agent, "manage", agent, reading)
+        return await self._at_home(agent, "manage", reading)
 
     async def metrics(self, timeout_s: float = 2.0) -> dict[str, bytes | None]:
         """name -> what each actor has measured, for `telemetry.prometheus`; None for one that did not answer in time.
