@@ -170,14 +170,18 @@ class Aggregator:
             span.set(semconv.ATTR_AGENTS_REPLIED, len(gathered.rows))
             span.set(semconv.ATTR_QUORUM, state.terms.quorum)
         budget = max(f - (len(state.terms.roster) - len(agents)), 0)
-        with self._telemetry.phase(semconv.Phase.SCREEN, attributes=attributes, parent=parent, measures=labels):
+        attributes[semconv.ATTR_AGENTS_REPLIED] = len(gathered.rows)
+        method = {semconv.ATTR_DETECTION_METHOD: self.config.used_screen.name}
+        with self._telemetry.phase(
+            semconv.Phase.SCREEN, attributes=attributes | method, parent=parent, measures=labels
+        ):
             started = time.perf_counter()
             found = await self._in_thread(
                 lambda: screened(gathered.rows, screen=self.config.used_screen, budget=budget)
             )
             screen_s = time.perf_counter() - started
         rule, bound, screening = await self._decide(state, found, len(gathered.rows), f, traceparent)
-        attributes[semconv.ATTR_RULE] = rule.name
+        attributes |= {semconv.ATTR_RULE: rule.name, semconv.ATTR_FAULT_BOUND: bound}
         with self._telemetry.phase(
             semconv.Phase.AGGREGATE, attributes=attributes, parent=parent, links=tuple(self._origins), measures=labels
         ):
@@ -240,9 +244,10 @@ class Aggregator:
             attributes={semconv.ATTR_ROUND: number, **self._labels},
             parent=traceparent or None,
             measures=self._labels,
-        ):
-            judged = self._intake.judge(found)
-        report, receipt, state = judged
+        ) as span:
+            report, receipt, state = self._intake.judge(found)
+            span.set(semconv.ATTR_UPDATES_ACCEPTED, len(receipt.accepted))
+            span.set(semconv.ATTR_UPDATES_REFUSED, len(report.refused))
         if self._telemetry.enabled:
             self._tell_gate(found, report, receipt, state.terms.round, traceparent)
         return receipt
@@ -394,6 +399,7 @@ class Aggregator:
                     semconv.ATTR_ROUND: terms.round,
                     semconv.ATTR_BYZANTINE_AGENT_IDS: list(telemetry.few(result.flagged)),
                     semconv.ATTR_BYZANTINE_COUNT: len(result.flagged),
+                    semconv.ATTR_GRADIENT_BYZANTINE: semconv.GradientByzantine.DETECTED_AND_REJECTED.value,
                     **self._labels,
                     **method,
                 },

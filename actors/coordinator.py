@@ -305,7 +305,12 @@ class Coordinator:
 
     async def _open(self, terms: Terms, request: str) -> None:
         """Write the terms down. Hosts may be asked meanwhile; the aggregator takes nothing in before it is done."""
-        with self._tell.phase(semconv.Phase.OPEN, terms):
+        bounds = {
+            semconv.ATTR_AGENTS_COUNT: len(terms.roster),
+            semconv.ATTR_FAULT_BOUND: terms.fault_bound,
+            semconv.ATTR_QUORUM: terms.quorum,
+        }
+        with self._tell.phase(semconv.Phase.OPEN, terms, bounds):
             started = time.perf_counter()
             await asyncio.to_thread(self._journal.open_round, terms, opened=time.time(), request=request)
             self._tell.wrote(semconv.JournalOperation.OPEN, started)
@@ -363,7 +368,7 @@ class Coordinator:
         if found is None:
             raise RoundAbortedError(round=terms.round, reason="there is nothing to release")
         version = self._releases.current.release.version + 1
-        with self._tell.phase(semconv.Phase.RELEASE, terms, {semconv.ATTR_RELEASE_VERSION: version}):
+        with self._tell.phase(semconv.Phase.RELEASE, terms, {semconv.ATTR_RELEASE_VERSION: version}) as span:
             opinion = disagreement(
                 {measurement.validator: measurement.kl for measurement in score.measurements},
                 threshold=self.config.threshold,
@@ -374,6 +379,9 @@ class Coordinator:
                 lambda: self._releases.successor(terms, found, value, rows=rows, measures=measures)
             )
             release, artefact = published.release, published.artefact
+            span.set(semconv.ATTR_RELEASE_DIGEST, release.digest.hex())
+            span.set(semconv.ATTR_RELEASE_PARENT_VERSION, version - 1)
+            span.set(semconv.ATTR_MODEL_SIZE_BYTES, release.artefact_bytes)
             score.release = release
             wanted = wanted_by_most(score.measurements, len(self._members.validators))
             after = self._ledger.after(terms, found, opinion.median, version=release.version, wanted=wanted)
@@ -403,7 +411,7 @@ class Coordinator:
     async def _write_off(self, terms: Terms, done: Mapping[str, Any]) -> None:
         started = time.perf_counter()
         await asyncio.to_thread(self._journal.finish_round, round_number=terms.round, state="aborted", record=done)
-        self._tell.wrote(semconv.JournalOperation.RELEASE, started)
+        self._tell.wrote(semconv.JournalOperation.ABORT, started)
 
     async def _roll_back(self) -> None:
         """Carry out the rollback that was decided with the last release."""

@@ -34,7 +34,7 @@ from federation.release import Release
 from federation.terms import Terms
 from federation.update import CommitBatch, UpdateBatch
 from federation.workload import Acting, Learned, Remembering, Row
-from telemetry import Telemetry, semconv
+from telemetry import SpanKind, Telemetry, semconv
 
 
 class MissingBaseError(SwarmError):
@@ -354,6 +354,7 @@ class AgentHost:
         telemetry = self._telemetry
         with telemetry.span(
             semconv.SPAN_HOST_LEARNING,
+            kind=SpanKind.CONSUMER,
             parent=traceparent or None,
             attributes={**labels, semconv.ATTR_HOST_ID: self.name, semconv.ATTR_AGENTS_COUNT: len(asked)},
         ) as span:

@@ -49,6 +49,9 @@ class HostTelling:
             {
                 **common,
                 semconv.ATTR_HOST_ID: self._host,
+                semconv.ATTR_AGENTS_COUNT: len(learned.losses),
+                semconv.ATTR_BATCH_SIZE: learned.batch_size,
+                semconv.ATTR_NUM_EPOCHS: learned.epochs,
                 semconv.ATTR_DURATION: seconds,
                 semconv.ATTR_LOSS: float(known.mean()) if len(known) else float("nan"),
             },

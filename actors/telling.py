@@ -16,7 +16,7 @@ from federation.errors import QuorumError, RoundAbortedError, RuleBoundError
 from federation.release import Release
 from federation.terms import Terms
 from federation.trust import TrustLedger
-from telemetry import Span, Telemetry, semconv
+from telemetry import Span, SpanKind, Telemetry, semconv
 
 
 class Telling:
@@ -71,6 +71,7 @@ class Telling:
         """The span of a round, which begins."""
         return self._telemetry.span(
             semconv.SPAN_ROUND,
+            kind=SpanKind.PRODUCER,
             attributes={
                 semconv.ATTR_ROUND: terms.round,
                 semconv.ATTR_RUN_ID: terms.run,
@@ -262,7 +263,7 @@ class Telling:
         telemetry, labels = self._telemetry, self._labels
         kl, loss, accuracy = done["kl_divergence"], done["avg_local_loss"], done["evaluation"].get("accuracy")
         if kl is not None:
-            measure = {semconv.ATTR_CONVERGENCE_MEASURE: "policy_kl"}
+            measure = {semconv.ATTR_CONVERGENCE_MEASURE: semconv.ConvergenceMeasure.POLICY_KL.value}
             known = {
                 semconv.ATTR_CONVERGENCE_ROUNDS_REMAINING: done["rounds_remaining"],
                 semconv.ATTR_ACCURACY: accuracy,

@@ -118,6 +118,8 @@ class ConvergenceValidator:
             self._loop.knowledge.facts["rested"] = history.get("rested", math.inf)
             await self._loop.turn(tracker, execute)
             span.set(semconv.ATTR_CONVERGENCE_KL_DIVERGENCE, kl)
+            span.set(semconv.ATTR_CONVERGENCE_STATUS, tracker.status)
+            span.set(semconv.ATTR_THRESHOLD, self._criterion.threshold)
         return Measurement(
             validator=self.name,
             kl=kl,

@@ -25,9 +25,6 @@ from telemetry.promnames import label_name, metric_name
 G = TypeVar("G", bound=Group)
 
 ROOT = "federated.learning"
-FOREIGN = "otel.sdk."
-"""Beginning of the names that the OpenTelemetry SDK gives to what it says about itself; they are not ours to choose."""
-
 _NAME = re.compile(r"[a-z][a-z0-9]*([._][a-z0-9]+)*")
 _TYPES = (GroupType.ATTRIBUTE_GROUP, GroupType.SPAN, GroupType.EVENT, GroupType.METRIC, GroupType.ENTITY)
 
@@ -91,14 +88,15 @@ def _group_faults(registry: Registry) -> Iterator[str]:
                     yield f"{_at(group)}: {attribute.name} is not defined in an attribute group"
         if isinstance(group, Span) and f"span.{group.name}" != group.id:
             yield f"{_at(group)}: the id of a span is span. and its name"
+    carriers = (group for group in registry.groups if group.type is not GroupType.ATTRIBUTE_GROUP)
+    used = {attribute.name for group in carriers for attribute in group.attributes}
+    yield from (f"{found.file}: nothing refers to {name}" for name, found in defined.items() if name not in used)
 
 
 def _metric_faults(registry: Registry) -> Iterator[str]:
     for metric in signals(registry, Metric):
         if metric.unit == "1":
             yield f"{_at(metric)}: unit 1 gets a suffix from some exporters and none from others; use a word in braces"
-        if metric.name.startswith(FOREIGN):
-            continue
         if metric.name.endswith("_duration") != (metric.unit == "s"):
             yield f"{_at(metric)}: a metric ends in _duration when its unit is s, and only then"
         buckets = metric.annotations.get("buckets")
@@ -143,7 +141,7 @@ def _name_faults(registry: Registry) -> Iterator[str]:
         if not _NAME.fullmatch(name):
             yield f"name {name} is not lower case words joined by . or _"
     for group in (*metrics, *named):
-        if not group.name.startswith((f"{ROOT}.", FOREIGN)):
+        if not group.name.startswith(f"{ROOT}."):
             yield f"name {group.name} does not start with {ROOT}."
     yield from prefix_faults(attributes)
 

@@ -666,20 +666,11 @@ class JournalOperation(StrEnum):
     OPEN = "open"
     """A round was opened."""
 
-    UPDATE = "update"
-    """Updates were taken in."""
-
-    VERDICT = "verdict"
-    """Verdicts were given."""
-
     RELEASE = "release"
     """A release was made."""
 
     ABORT = "abort"
     """A round ended without a release."""
-
-    STATE = "state"
-    """Trust and other state between rounds."""
 
 
 class DropReason(StrEnum):
@@ -1059,13 +1050,13 @@ SPANS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=SPAN_ROUND,
             description="One round, from its opening to the release or the reason why there is none.",
             required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ABORT_REASON, ATTR_AGENTS_COUNT, ATTR_AGENTS_REPLIED, ATTR_ATTACK, ATTR_BYZANTINE_COUNT, ATTR_CODEC, ATTR_CONVERGENCE_KL_DIVERGENCE, ATTR_CONVERGENCE_STATUS, ATTR_DEADLINE, ATTR_DETECTION_PRECISION, ATTR_DETECTION_RECALL, ATTR_FAULT_BOUND, ATTR_LEARNING_RATE_SCALE, ATTR_OUTCOME, ATTR_QUORUM, ATTR_RELEASE_VERSION, ATTR_RULE, ATTR_RUN_ID, ATTR_UPDATES_ACCEPTED, ATTR_UPDATES_LATE, ATTR_UPDATES_REFUSED}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ABORT_REASON, ATTR_AGENTS_COUNT, ATTR_BYZANTINE_COUNT, ATTR_CONVERGENCE_KL_DIVERGENCE, ATTR_CONVERGENCE_STATUS, ATTR_DETECTION_PRECISION, ATTR_DETECTION_RECALL, ATTR_FAULT_BOUND, ATTR_LEARNING_RATE_SCALE, ATTR_OUTCOME, ATTR_QUORUM, ATTR_RELEASE_VERSION, ATTR_RULE, ATTR_RUN_ID, ATTR_UPDATES_ACCEPTED, ATTR_UPDATES_LATE, ATTR_UPDATES_REFUSED}),
         ),
         SPAN_OPEN: SignalSpec(
             name=SPAN_OPEN,
             description="The coordinator draws the roster and the bounds of the round.",
             required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_COUNT, ATTR_DEADLINE, ATTR_FAULT_BOUND, ATTR_QUORUM}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_COUNT, ATTR_FAULT_BOUND, ATTR_QUORUM}),
         ),
         SPAN_LOCAL_TRAINING: SignalSpec(
             name=SPAN_LOCAL_TRAINING,
@@ -1077,19 +1068,19 @@ SPANS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=SPAN_HOST_LEARNING,
             description="One host trains all of its agents in one batched step and signs what they learned.",
             required=frozenset({ATTR_HOST_ID, ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_COUNT, ATTR_BATCH_SIZE, ATTR_GRADIENT_DIMENSION, ATTR_GRADIENT_NORM, ATTR_HETEROGENEITY, ATTR_LOSS, ATTR_NUM_EPOCHS}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_COUNT, ATTR_BATCH_SIZE, ATTR_HETEROGENEITY, ATTR_NUM_EPOCHS}),
         ),
         SPAN_AGENT_TRAINING: SignalSpec(
             name=SPAN_AGENT_TRAINING,
             description="One agent's share of its host's training.",
             required=frozenset({ATTR_AGENT_ID, ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ATTACK, ATTR_BATCH_SIZE, ATTR_GRADIENT_BYZANTINE, ATTR_GRADIENT_DIMENSION, ATTR_GRADIENT_NORM, ATTR_HOST_ID, ATTR_LOSS, ATTR_NUM_EPOCHS}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_BATCH_SIZE, ATTR_GRADIENT_BYZANTINE, ATTR_LOSS, ATTR_NUM_EPOCHS}),
         ),
         SPAN_COMMIT: SignalSpec(
             name=SPAN_COMMIT,
             description="Agents send the hashes of their updates before anybody may see the updates.",
             required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_COUNT, ATTR_HOST_ID}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_COUNT}),
         ),
         SPAN_SUBMIT: SignalSpec(
             name=SPAN_SUBMIT,
@@ -1101,25 +1092,25 @@ SPANS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=SPAN_GATE,
             description="The aggregator checks each update before any arithmetic.",
             required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_COUNT, ATTR_HOST_ID, ATTR_UPDATES_ACCEPTED, ATTR_UPDATES_LATE, ATTR_UPDATES_REFUSED}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_UPDATES_ACCEPTED, ATTR_UPDATES_REFUSED}),
         ),
         SPAN_CLOSE: SignalSpec(
             name=SPAN_CLOSE,
             description="The aggregator stops taking updates.",
             required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_REPLIED, ATTR_QUORUM, ATTR_UPDATES_LATE}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_REPLIED, ATTR_QUORUM}),
         ),
         SPAN_SCREEN: SignalSpec(
             name=SPAN_SCREEN,
             description="Each update gets a score and a verdict.",
             required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_REPLIED, ATTR_BYZANTINE_COUNT, ATTR_DETECTION_METHOD, ATTR_THRESHOLD}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_REPLIED, ATTR_DETECTION_METHOD}),
         ),
         SPAN_AGGREGATE: SignalSpec(
             name=SPAN_AGGREGATE,
             description="The rule makes one value of the updates.",
             required=frozenset({ATTR_ROUND, ATTR_RULE, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_REPLIED, ATTR_BYZANTINE_COUNT, ATTR_FAULT_BOUND, ATTR_GRADIENT_DIMENSION, ATTR_GRADIENT_NORM}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_REPLIED, ATTR_FAULT_BOUND}),
         ),
         SPAN_PROTECT: SignalSpec(
             name=SPAN_PROTECT,
@@ -1131,7 +1122,7 @@ SPANS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=SPAN_VALIDATE,
             description="The validators measure how far the knowledge moved.",
             required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ACCURACY, ATTR_CONVERGENCE_KL_DIVERGENCE, ATTR_CONVERGENCE_KL_SPREAD, ATTR_CONVERGENCE_MEASURE, ATTR_CONVERGENCE_STATUS, ATTR_THRESHOLD, ATTR_VALIDATORS_COUNT}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_CONVERGENCE_KL_DIVERGENCE, ATTR_CONVERGENCE_STATUS, ATTR_THRESHOLD}),
         ),
         SPAN_RELEASE: SignalSpec(
             name=SPAN_RELEASE,
@@ -1143,7 +1134,7 @@ SPANS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=SPAN_APPLY,
             description="Hosts verify the release and take it over.",
             required=frozenset({ATTR_RELEASE_VERSION, ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_SYNCHRONIZED, ATTR_HOST_ID, ATTR_MODEL_SIZE_BYTES, ATTR_RELEASE_DIGEST}),
+            optional=frozenset({ATTR_ERROR_TYPE}),
         ),
         SPAN_RECOVER: SignalSpec(
             name=SPAN_RECOVER,
@@ -1155,25 +1146,25 @@ SPANS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=SPAN_MONITOR,
             description="A MAPE-K loop turns what happened into observations.",
             required=frozenset({ATTR_ACTOR_KIND}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENT_ID, ATTR_HOST_ID, ATTR_OBSERVATIONS_COUNT, ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_OBSERVATIONS_COUNT}),
         ),
         SPAN_ANALYZE: SignalSpec(
             name=SPAN_ANALYZE,
             description="A MAPE-K loop turns observations and knowledge into symptoms.",
             required=frozenset({ATTR_ACTOR_KIND}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENT_ID, ATTR_HOST_ID, ATTR_OBSERVATIONS_COUNT, ATTR_ROUND, ATTR_SYMPTOMS_COUNT, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_SYMPTOMS_COUNT}),
         ),
         SPAN_PLAN: SignalSpec(
             name=SPAN_PLAN,
             description="A MAPE-K loop turns symptoms into actions.",
             required=frozenset({ATTR_ACTOR_KIND}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ACTIONS_COUNT, ATTR_AGENT_ID, ATTR_HOST_ID, ATTR_ROUND, ATTR_SYMPTOMS_COUNT, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ACTIONS_COUNT}),
         ),
         SPAN_EXECUTE: SignalSpec(
             name=SPAN_EXECUTE,
             description="A MAPE-K loop carries its actions out.",
             required=frozenset({ATTR_ACTOR_KIND}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ACTIONS_COUNT, ATTR_AGENT_ID, ATTR_HOST_ID, ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ACTIONS_COUNT}),
         ),
     }
 )
@@ -1184,13 +1175,13 @@ EVENTS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=EVENT_LOCAL_TRAINING_STARTED,
             description="A host starts to train its agents.",
             required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_AGENTS_COUNT, ATTR_BATCH_SIZE, ATTR_HOST_ID, ATTR_NUM_EPOCHS}),
+            optional=frozenset({ATTR_AGENTS_COUNT, ATTR_HOST_ID}),
         ),
         EVENT_LOCAL_TRAINING_COMPLETED: SignalSpec(
             name=EVENT_LOCAL_TRAINING_COMPLETED,
             description="A host has trained its agents.",
             required=frozenset({ATTR_DURATION, ATTR_LOSS, ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_AGENTS_COUNT, ATTR_HOST_ID}),
+            optional=frozenset({ATTR_AGENTS_COUNT, ATTR_BATCH_SIZE, ATTR_HOST_ID, ATTR_NUM_EPOCHS}),
         ),
         EVENT_GRADIENTS_COMPUTED: SignalSpec(
             name=EVENT_GRADIENTS_COMPUTED,
@@ -1208,7 +1199,7 @@ EVENTS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=EVENT_BYZANTINE_DETECTED,
             description="Updates were judged to be lies and left out.",
             required=frozenset({ATTR_BYZANTINE_AGENT_IDS, ATTR_BYZANTINE_COUNT, ATTR_DETECTION_METHOD, ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_THRESHOLD}),
+            optional=frozenset({ATTR_GRADIENT_BYZANTINE}),
         ),
         EVENT_CONVERGENCE_CHECKED: SignalSpec(
             name=EVENT_CONVERGENCE_CHECKED,
@@ -1220,7 +1211,7 @@ EVENTS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=EVENT_VALIDATORS_DISAGREED,
             description="Validators reported divergences or verdicts that do not agree.",
             required=frozenset({ATTR_CONVERGENCE_KL_SPREAD, ATTR_ROUND, ATTR_VALIDATORS_COUNT, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_DETAIL}),
+            optional=frozenset(),
         ),
         EVENT_MODEL_SYNCHRONIZED: SignalSpec(
             name=EVENT_MODEL_SYNCHRONIZED,
@@ -1250,7 +1241,7 @@ EVENTS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=EVENT_UPDATE_REFUSED,
             description="The gate refused an update.",
             required=frozenset({ATTR_AGENT_ID, ATTR_REFUSAL_CODE, ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_HOST_ID, ATTR_THRESHOLD}),
+            optional=frozenset(),
         ),
         EVENT_EQUIVOCATION_PROVED: SignalSpec(
             name=EVENT_EQUIVOCATION_PROVED,
@@ -1286,19 +1277,19 @@ EVENTS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=EVENT_SYMPTOM_FOUND,
             description="The analysis of a MAPE-K loop found a symptom.",
             required=frozenset({ATTR_ACTOR_KIND, ATTR_SYMPTOM}),
-            optional=frozenset({ATTR_AGENT_ID, ATTR_DETAIL, ATTR_HOST_ID, ATTR_ROUND, ATTR_SEVERITY, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_DETAIL, ATTR_SEVERITY}),
         ),
         EVENT_ACTION_EXECUTED: SignalSpec(
             name=EVENT_ACTION_EXECUTED,
             description="A MAPE-K loop carried an action out, or tried to.",
             required=frozenset({ATTR_ACTION, ATTR_ACTOR_KIND, ATTR_OUTCOME}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENT_ID, ATTR_DETAIL, ATTR_HOST_ID, ATTR_ROUND, ATTR_SYMPTOM, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_DETAIL}),
         ),
         EVENT_ACTOR_RESTARTED: SignalSpec(
             name=EVENT_ACTOR_RESTARTED,
             description="An actor came back and read its state from the journal.",
             required=frozenset({ATTR_ACTOR_KIND}),
-            optional=frozenset({ATTR_DETAIL, ATTR_HOST_ID, ATTR_ROUND}),
+            optional=frozenset({ATTR_DETAIL, ATTR_ROUND}),
         ),
     }
 )

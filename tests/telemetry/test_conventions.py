@@ -139,6 +139,12 @@ FAULTS = [
     (
         "attributes.yaml",
         _FIRST,
+        _with("{id: federated.learning.spare, type: int, stability: stable, brief: B., examples: [1]}"),
+        "attributes.yaml: nothing refers to federated.learning.spare",
+    ),
+    (
+        "attributes.yaml",
+        _FIRST,
         _with("{id: round, type: int, stability: stable, brief: B., examples: [1]}"),
         "attribute round has no namespace",
     ),

@@ -12,7 +12,7 @@ ROUND = {semconv.ATTR_ROUND: 1, semconv.ATTR_WORKLOAD: "gradients"}
 
 def test_what_the_registry_allows_passes() -> None:
     with captured() as capture:
-        with capture.telemetry.span(semconv.SPAN_ROUND, {**ROUND, semconv.ATTR_DEADLINE: 5}):
+        with capture.telemetry.span(semconv.SPAN_ROUND, {**ROUND, semconv.ATTR_CONVERGENCE_KL_DIVERGENCE: 5}):
             pass
         capture.telemetry.count(
             semconv.METRIC_ROUNDS, 1, {semconv.ATTR_WORKLOAD: "gradients", semconv.ATTR_OUTCOME: "success"}
