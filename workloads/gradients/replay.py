@@ -7,6 +7,13 @@ from numpy.typing import NDArray
 
 from federation.errors import SettingError
 from workloads.gradients.experience import Experiences
+from workloads.gradients.states import StateTable
+
+NOWHERE = -1
+"""The place of a next state that there is none of."""
+
+Places = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Numbers of agents and slots in their memories, broadcast against each other."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -16,8 +23,8 @@ class ReplayBuffers:
     """Ring buffers of k agents: each holds its newest ``capacity`` experiences.
 
     The columns are ``(k, room, ...)`` arrays that grow by doubling up to the capacity, so that memory
-    follows what is held. States carry a constant 1 as their last feature, which is the bias's input.
-    Next states take memory only once an experience is not done.
+    follows what is held. States are places in a table that keeps each distinct one once. Next states
+    take memory only once an experience is not done.
 
     Args:
         agents: how many, k.
@@ -32,32 +39,35 @@ class ReplayBuffers:
         self.features = features
         self.counts = np.zeros(agents, np.int64)
         self._next = np.zeros(agents, np.int64)
-        self.states = np.zeros((agents, 0, features + 1), np.float32)
+        self._table = StateTable(features)
+        self._states = np.zeros((agents, 0), np.int32)
         self.actions = np.zeros((agents, 0), np.int32)
         self.rewards = np.zeros((agents, 0), np.float32)
         self.done = np.zeros((agents, 0), np.bool_)
-        self.next_states: NDArray[np.float32] | None = None
+        self._next_states: NDArray[np.int32] | None = None
 
     def extend(self, agent: int, experiences: Experiences) -> int:
-        """Add to the memory of agent number ``agent``, over its oldest where it is full. Returns what it holds."""
+        """Add to the memory of agent number ``agent``, over its oldest where it is full. Returns what it holds.
+
+        Where an experience comes to lie depends on how many came before it, not on how many came with it.
+        """
         total = len(experiences)
         kept = experiences if total <= self.capacity else experiences.take(slice(total - self.capacity, None))
         m = len(kept)
         self._grow(min(int(self.counts[agent]) + m, self.capacity))
-        if kept.next_states is not None and self.next_states is None:
-            self.next_states = np.zeros_like(self.states)
-        slots = (self._next[agent] + np.arange(m)) % self.capacity
-        self.states[agent, slots, :-1] = kept.states
-        self.states[agent, slots, -1] = 1
+        if kept.next_states is not None and self._next_states is None:
+            self._next_states = np.full_like(self._states, NOWHERE)
+        slots = (self._next[agent] + np.arange(total - m, total)) % self.capacity
+        self._forget(agent, slots[slots < self.counts[agent]])
+        self._states[agent, slots] = self._table.keep(kept.states)
         self.actions[agent, slots] = kept.actions
         self.rewards[agent, slots] = kept.rewards
         self.done[agent, slots] = kept.done
-        if self.next_states is not None:
-            self.next_states[agent, slots] = 0
+        if self._next_states is not None:
+            self._next_states[agent, slots] = NOWHERE
             if kept.next_states is not None:
-                self.next_states[agent, slots, :-1] = kept.next_states
-                self.next_states[agent, slots, -1] = 1
-        self._next[agent] = (self._next[agent] + m) % self.capacity
+                self._next_states[agent, slots] = self._table.keep(kept.next_states)
+        self._next[agent] = (self._next[agent] + total) % self.capacity
         self.counts[agent] = min(int(self.counts[agent]) + m, self.capacity)
         return int(self.counts[agent])
 
@@ -68,15 +78,38 @@ class ReplayBuffers:
         rows = (start + np.arange(count)) % self.capacity
         done = self.done[agent, rows]
         following = None
-        if self.next_states is not None and not done.all():
-            following = self.next_states[agent, rows, :-1]
+        if self._next_states is not None and not done.all():
+            following = _seen(self._table.rows, self._next_states[agent, rows])[:, :-1]
         return Experiences(
-            states=self.states[agent, rows, :-1],
+            states=self._table.rows[self._states[agent, rows], :-1],
             actions=self.actions[agent, rows],
             rewards=self.rewards[agent, rows],
             next_states=following,
             done=done,
         )
+
+    @property
+    def follows(self) -> bool:
+        """Whether any experience has a next state."""
+        return self._next_states is not None
+
+    def states(self, at: Places) -> NDArray[np.float32]:
+        """``(..., features + 1)``: the states at (agents, slots), with a constant 1 for the bias."""
+        return self._table.rows[self._states[at]]
+
+    def next_states(self, at: Places) -> NDArray[np.float32]:
+        """``(..., features + 1)``: what followed the states at (agents, slots); zeros where nothing did."""
+        if self._next_states is None:
+            return np.zeros((*np.broadcast_shapes(at[0].shape, at[1].shape), self.features + 1), np.float32)
+        return _seen(self._table.rows, self._next_states[at])
+
+    def _forget(self, agent: int, slots: NDArray[np.intp]) -> None:
+        if not len(slots):
+            return
+        self._table.release(self._states[agent, slots])
+        if self._next_states is not None:
+            following = self._next_states[agent, slots]
+            self._table.release(following[following != NOWHERE])
 
     def histogram(self, actions: int) -> NDArray[np.float64]:
         """``(k, actions)``: how often each agent took each action; rows sum to 1, or to 0 when idle."""
@@ -94,18 +127,24 @@ class ReplayBuffers:
             return
         # The first fill is taken at its size; what grows later doubles.
         larger = needed if room == 0 else min(max(needed, 2 * room), self.capacity)
-        self.states = _wider(self.states, larger)
+        self._states = _wider(self._states, larger)
         self.actions = _wider(self.actions, larger)
         self.rewards = _wider(self.rewards, larger)
         self.done = _wider(self.done, larger)
-        if self.next_states is not None:
-            self.next_states = _wider(self.next_states, larger)
+        if self._next_states is not None:
+            self._next_states = _wider(self._next_states, larger, NOWHERE)
 
 
-def _wider(column: NDArray, room: int) -> NDArray:
-    wider = np.zeros((column.shape[0], room, *column.shape[2:]), column.dtype)
+def _wider(column: NDArray, room: int, empty: int = 0) -> NDArray:
+    wider = np.full((column.shape[0], room), empty, column.dtype)
     wider[:, : column.shape[1]] = column
     return wider
+
+
+def _seen(rows: NDArray[np.float32], places: NDArray[np.int32]) -> NDArray[np.float32]:
+    found = rows[places]
+    found[places == NOWHERE] = 0
+    return found
 
 
 def draws(seeds: NDArray[np.uint64], counts: NDArray[np.int64], *, steps: int, batch: int) -> NDArray[np.intp]:

@@ -98,7 +98,7 @@ def _train_block(
     losses = np.zeros(k)
     for step in range(descent.epochs):
         at = (block[:, None], picks[:, step])
-        states = memory.states[at]
+        states = memory.states(at)
         actions = memory.actions[at]
         targets = _targets(policy, base, memory, at, descent)
         np.tanh(np.matmul(states, first), out=hidden[:, :, :-1])
@@ -127,9 +127,9 @@ def _targets(
 ) -> Floats:
     span = np.float32(max(descent.high - descent.low, np.finfo(np.float32).tiny))
     returns = memory.rewards[at]
-    if memory.next_states is not None:
+    if memory.follows:
         first, second = policy.layers(base[None])
-        following = memory.next_states[at]
+        following = memory.next_states(at)
         # Broadcast over agents, not flattened: the products keep one size whatever k is.
         hidden = np.tanh(np.matmul(following, np.broadcast_to(first, (len(following), *first.shape[1:]))))
         logits = np.matmul(hidden, np.broadcast_to(second[:, :-1], (len(following), *second[0, :-1].shape)))

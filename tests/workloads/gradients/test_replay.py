@@ -40,13 +40,25 @@ def test_each_agent_keeps_its_newest_in_order(sizes: list[tuple[int, int]], capa
         assert kept.actions.tolist() == [int(value) % 3 for value in lived[agent][-capacity:]]
 
 
+def test_places_do_not_depend_on_how_experiences_came_together() -> None:
+    one, many = ReplayBuffers(1, 2, capacity=4), ReplayBuffers(1, 2, capacity=4)
+    one.extend(0, numbered(0, 11))
+    for number in range(11):
+        many.extend(0, numbered(number, 1))
+    everywhere = np.zeros((1, 1), np.intp), np.arange(4)[None]
+    assert np.array_equal(one.states(everywhere), many.states(everywhere))
+    one.extend(0, numbered(11, 1))
+    many.extend(0, numbered(11, 1))
+    assert np.array_equal(one.rewards, many.rewards)
+
+
 def test_next_states_take_memory_only_when_there_are_some() -> None:
     memory = ReplayBuffers(2, 2, capacity=10)
     memory.extend(0, numbered(0, 4))
-    assert memory.next_states is None
+    assert not memory.follows
     memory.extend(1, numbered(10, 3, done=False))
     memory.extend(0, numbered(20, 1))
-    assert memory.next_states is not None
+    assert memory.follows
     assert memory.held(0).next_states is None
     assert memory.held(1).next_states is not None
     assert np.array_equal(memory.held(1).next_states, numbered(10, 3, done=False).next_states)  # type: ignore[arg-type]
