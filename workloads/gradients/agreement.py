@@ -68,9 +68,10 @@ class AgreementClipping(Bounded):
         shares = np.full(n, 1 / n)
         cosines = np.zeros(n)
         for _ in range(self.steps):
-            along = rows @ reference - shares * squares
+            projected = rows @ reference
+            along = projected - shares * squares
             # |reference - share x row|^2, the others' part of the reference.
-            others = reference @ reference - 2 * shares * (rows @ reference) + shares**2 * squares
+            others = reference @ reference - 2 * shares * projected + shares**2 * squares
             cosines = along / (safe * np.sqrt(np.maximum(others, np.finfo(np.float64).tiny)))
             agreeing = np.maximum(along / safe, 0)
             if agreeing.sum() <= 0:

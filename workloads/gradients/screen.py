@@ -150,7 +150,7 @@ class CascadeScreen:
         return "cascade"
 
     def screen(self, updates: Matrix, *, centre: Vector, f: int) -> Verdicts:
-        """Verdicts on ``(n, d)`` updates. ``centre`` is only checked: each stage has one of its own."""
+        """Verdicts on ``(n, d)`` updates. Until rows are taken out, centres are clipped around ``centre``."""
         checked_screening(updates, centre, f)
         n = len(updates)
         kept = np.arange(n)
@@ -158,9 +158,11 @@ class CascadeScreen:
         reasons = [""]
         index = np.zeros(n, np.int8)
         left = f
+        rows, own = updates, None
         for stage in self.stages:
-            rows = updates if len(kept) == n else updates[kept]
-            own = CenteredClipping()(rows, f=0).value
+            if own is None:
+                rows = updates if len(kept) == n else updates[kept]
+                own = CenteredClipping(start=centre if len(kept) == n else None)(rows, f=0).value
             found = stage.screen(rows, centre=own, f=left)
             if np.isfinite(found.threshold):
                 scores[kept] = np.fmax(scores[kept], found.scores / found.threshold)
@@ -171,7 +173,8 @@ class CascadeScreen:
             left -= int(rejected.sum())
             if len(kept) - int(rejected.sum()) < 2:
                 break
-            kept = kept[~rejected]
+            if rejected.any():
+                kept, own = kept[~rejected], None
         return Verdicts(
             rule=self.name,
             decisions=np.where(index > 0, np.int8(Decision.REJECTED), np.int8(0)).astype(np.int8),
