@@ -212,7 +212,5 @@ def _observe_tallies(meters: MeterProvider, tallies: Mapping[semconv.Signal, Tal
         (semconv.METRIC_TELEMETRY_DELIVERED, "delivered"),
         (semconv.METRIC_TELEMETRY_DROPPED, "dropped"),
     ):
-        spec = semconv.METRICS[metric]
-        meter.create_observable_counter(spec.name, [reader(name)], unit=spec.unit, description=spec.description)
-    spec = semconv.METRICS[semconv.METRIC_TELEMETRY_PENDING]
-    meter.create_observable_gauge(spec.name, [reader("pending")], unit=spec.unit, description=spec.description)
+        semconv.METRICS[metric].observe(meter, reader(name))
+    semconv.METRICS[semconv.METRIC_TELEMETRY_PENDING].observe(meter, reader("pending"))

@@ -285,15 +285,7 @@ class Telemetry:
         spec = semconv.METRICS[metric]
         if spec.instrument != needed:
             raise TypeError(f"{metric} is a {spec.instrument} and was used as a {needed}.")
-        if needed == "counter":
-            found = self._meter.create_counter(metric, spec.unit, spec.description)
-        elif needed == "gauge":
-            found = self._meter.create_gauge(metric, spec.unit, spec.description)
-        else:
-            found = self._meter.create_histogram(
-                metric, spec.unit, spec.description, explicit_bucket_boundaries_advisory=spec.buckets
-            )
-        return self._instruments.setdefault(metric, found)
+        return self._instruments.setdefault(metric, spec.create(self._meter))
 
     # What others ask
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,3 +57,31 @@ class MetricSpec(SignalSpec):
     instrument: str
     unit: str
     buckets: tuple[float, ...] = field(default=())
+
+    def create(self, meter: Meter) -> Any:
+        """The instrument of this metric, made by a meter, with its unit and its buckets."""
+        if self.instrument == "histogram":
+            return meter.create_histogram(
+                self.name, self.unit, self.description, explicit_bucket_boundaries_advisory=self.buckets
+            )
+        make = {
+            "counter": meter.create_counter,
+            "updowncounter": meter.create_up_down_counter,
+            "gauge": meter.create_gauge,
+        }[self.instrument]
+        return make(self.name, self.unit, self.description)
+
+    def observe(self, meter: Meter, read: Callable[[CallbackOptions], Iterable[Observation]]) -> Any:
+        """The instrument of this metric, made by a meter, which asks ``read`` for its values at each export.
+
+        Raises:
+            TypeError: for a histogram, whose observations cannot be asked for.
+        """
+        if self.instrument == "histogram":
+            raise TypeError(f"{self.name} is a histogram; its observations are recorded, not asked for.")
+        make = {
+            "counter": meter.create_observable_counter,
+            "updowncounter": meter.create_observable_up_down_counter,
+            "gauge": meter.create_observable_gauge,
+        }[self.instrument]
+        return make(self.name, [read], self.unit, self.description)
