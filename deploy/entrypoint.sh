@@ -1,0 +1,40 @@
+#!/bin/sh
+# A node of the swarm's Ray cluster.
+#
+#   head [OPTION]...   the head node, with a swarm and its gateway; options are those of `swarmlore serve`
+#   worker HOST:PORT   a node that brings CPUs to that head
+#   anything else      is run as it is
+set -eu
+
+role=${1:-head}
+[ $# -eq 0 ] || shift
+
+case $role in
+head)
+    address=$(hostname -i | cut -d' ' -f1)
+    # Settings of telemetry travel with the swarm; Ray's own processes would read the same variables.
+    env -u OTEL_SERVICE_NAME -u OTEL_RESOURCE_ATTRIBUTES -u OTEL_EXPORTER_OTLP_ENDPOINT -u OTEL_METRICS_EXPORTER \
+        ray start --head --node-ip-address="$address" --port=6379 --dashboard-host=0.0.0.0 --dashboard-port=8265 \
+            --disable-usage-stats
+    # A swarm on a running cluster outlives its gateway; here it ends with the container, and goes on from its journal.
+    ended() {
+        kill -TERM "$gateway" 2>/dev/null || true
+        wait "$gateway" 2>/dev/null || true
+        swarmlore down --address "$address:6379" || true
+        ray stop >/dev/null 2>&1 || true
+    }
+    swarmlore serve --start --address "$address:6379" "$@" &
+    gateway=$!
+    trap 'ended; exit 0' TERM INT
+    code=0
+    wait "$gateway" || code=$?
+    ended
+    exit "$code"
+    ;;
+worker)
+    exec ray start --address="$1" --disable-usage-stats --block
+    ;;
+*)
+    exec "$role" "$@"
+    ;;
+esac
