@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -54,7 +55,7 @@ def main(
     if ray:
         with tempfile.TemporaryDirectory() as folder:
             found = asyncio.run(
-                learned_on_ray(plan, state_dir=folder, tell=lambda line: console.print(line, style="dim"))
+                learned_on_ray(plan, state_dir=Path(folder), tell=lambda line: console.print(line, style="dim"))
             )
         console.print(f"On Ray, seed 0: accuracy {found.accuracy:.3f}, expected reward {found.reward:.3f}")
     console.print(f"Drawn to {save(comparison, plot)}")
@@ -107,7 +108,7 @@ def _relation(comparison: Comparison, contender: str, other: str, name: str, *, 
 
 
 def _words(figure: tuple[float, float]) -> str:
-    return f"{figure[0]:.3f} ± {figure[1]:.3f}"
+    return f"{figure[0]:.3f}" if math.isnan(figure[1]) else f"{figure[0]:.3f} ± {figure[1]:.3f}"
 
 
 if __name__ == "__main__":

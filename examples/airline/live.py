@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from examples.airline.comparison import Plan, workload_of
 from examples.airline.figures import Exam, Figures
 from examples.airline.source import AirlineExperiences
 
 
-async def learned_on_ray(plan: Plan, *, state_dir: str, tell: Callable[[str], None] = lambda _: None) -> Figures:
+async def learned_on_ray(plan: Plan, *, state_dir: Path, tell: Callable[[str], None] = lambda _: None) -> Figures:
     """What the release of a swarm is worth after the plan's rounds, with the split of its first seed."""
     from actors import Swarm, SwarmConfig
 
