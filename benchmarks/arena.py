@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -41,6 +40,7 @@ from federation.rules import (
 )
 from federation.rules.base import Rule
 from federation.screening import Screen, detection
+from gateway.machine import machine
 from workloads.attacks import ALL_ATTACKS, Adversary, Attack, attack_from
 from workloads.gradients import CascadeScreen, DigitsBandit, GradientsWorkload
 from workloads.simulation import Simulation
@@ -256,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "seed": options.seed,
             "runs": options.runs,
         },
-        "machine": {"python": platform.python_version(), "numpy": np.__version__, "processor": platform.machine()},
+        "machine": machine(),
         "seconds": time.perf_counter() - started,
         "allowed_loss": ALLOWED_LOSS,
         "failed": [f"{cell.rule} / {cell.attack}" for cell in cells if _failed(cell, cells)],

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from actors import Swarm, SwarmConfig, cluster
-from benchmarks.machine import command, described, machine
+from gateway.machine import command, described, machine
 
 
 def main() -> None:

@@ -13,13 +13,9 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -29,6 +25,7 @@ from federation.convergence import ConvergenceTracker, categorical_kl, gaussian_
 from federation.heterogeneity import heterogeneity
 from federation.screening import DirectionScreen, DistanceScreen, Screen, Screens
 from federation.trust import Outcome, TrustLedger
+from gateway.machine import machine
 
 CODECS: tuple[Codec, ...] = (
     RawCodec(),
@@ -158,12 +155,7 @@ def main() -> None:
     given = parser.parse_args()
     gc.disable()
     result: dict[str, Any] = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": sys.version.split()[0],
-        "numpy": np.__version__,
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 2),
+        "machine": machine(),
         "repeat": given.repeat,
         "divergence": divergences(given.repeat),
         "screening": screens(given.repeat),

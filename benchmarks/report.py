@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks.machine import described
+from gateway.machine import described
 
 Results = Mapping[str, Any]
 

@@ -3,27 +3,22 @@
     python -m benchmarks.rules [--n 100] [--d 1000] [--repeats 20] [--json]
 
 A rule is timed as it is called in a round, with its checks and verdicts, on Gaussian updates with
-f = floor((n - 1) / 4) - 1 liars, the most that Bulyan takes. Bulyan and the mean around the median are left
+the largest fault bound that it takes, up to (n - 1) / 3. Bulyan and the mean around the median are left
 out above 10^8 elements unless asked for by ``--all``. Milliseconds are the median over the repeats after
-two calls of warm-up, the spread is the interquartile range; ``times_faster`` is numpy.median's median
+three calls of warm-up, the spread is the interquartile range; ``times_faster`` is numpy.median's median
 time over the rule's. Not measured: cold caches, other processes on the machine (its load is printed).
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.machine import command, described, machine
 from federation import kernels
-from federation.errors import RuleBoundError
 from federation.rules import (
     ALL_RULES,
     Bucketing,
@@ -33,47 +28,11 @@ from federation.rules import (
     NormClipping,
     Pipeline,
 )
+from federation.rules.base import Rule
+from gateway.machine import command, described, machine
+from gateway.measuring import largest_bound, rules_measured, spread, timed
 
 SLOW = ("meamed", "bulyan")
-
-
-def timed(work: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Median and interquartile range in milliseconds after two calls of warm-up, without the collector."""
-    work()
-    work()
-    times: list[float] = []
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(repeats):
-            start = time.perf_counter()
-            work()
-            times.append((time.perf_counter() - start) * 1e3)
-    finally:
-        gc.enable()
-    low, middle, high = np.percentile(times, [25, 50, 75])
-    return float(middle), float(high - low)
-
-
-def works(updates: NDArray[np.float32], f: int) -> dict[str, Callable[[], object]]:
-    """Everything that is timed, by name; rules that refuse so few updates are left out."""
-    rules: list[tuple[str, Any]] = [(kind.name, kind()) for kind in ALL_RULES]
-    rules += [
-        ("geometric_median, 8 steps", GeometricMedian(steps=8, tolerance=0.0)),
-        ("nearest_neighbor_mixing+median", Pipeline(steps=(NearestNeighborMixing(),), rule=Median())),
-        ("bucketing+median", Pipeline(steps=(Bucketing(),), rule=Median())),
-        ("norm_clipping+median", Pipeline(steps=(NormClipping(),), rule=Median())),
-    ]
-    found: dict[str, Callable[[], object]] = {}
-    for name, rule in rules:
-        try:
-            rule.requires(len(updates), f)
-        except RuleBoundError:
-            continue
-        found[name] = lambda rule=rule: rule(updates, f=f)
-    found["kernel: median"] = lambda: kernels.median(updates)
-    found["kernel: squared distances"] = lambda: kernels.squared_distances(updates)
-    return found
 
 
 def measure(n: int, d: int, repeats: int, *, every: bool = True) -> list[dict[str, Any]]:
@@ -85,26 +44,41 @@ def measure(n: int, d: int, repeats: int, *, every: bool = True) -> list[dict[st
         repeats: timed calls, 20 or more for a figure to quote; numpy.median gets at most 20.
         every: also time the slow rules.
     """
+    names = [kind.name for kind in ALL_RULES if every or kind.name not in SLOW]
+    found = rules_measured(n, d, repeat=repeats, names=names)
+    baseline = found[-1]["median_ms"]
     updates = np.random.default_rng(0).standard_normal((n, d), dtype=np.float32)
-    f = max(0, (n - 1) // 4 - 1)
-    baseline, spread = timed(lambda: np.median(updates, axis=0), min(repeats, 20))
-    rows = [_row("numpy.median", n, d, f, baseline, spread, baseline)]
-    for name, work in works(updates, f).items():
-        if every or name not in SLOW:
-            rows.append(_row(name, n, d, f, *timed(work, repeats), baseline))
-    return rows
+    more: list[tuple[str, int | None, Callable[[], object]]] = [
+        ("kernel: median", None, lambda: kernels.median(updates)),
+        ("kernel: squared distances", None, lambda: kernels.squared_distances(updates)),
+    ]
+    for name, rule in COMPOSED:
+        f = largest_bound(rule, n)
+        if f is not None:
+            more.append((name, f, lambda rule=rule, f=f: rule(updates, f=f)))
+    for name, f, work in more:
+        figures = spread(timed(work, repeat=repeats))
+        found.append({"rule": name, "f": f, **figures, "times_faster": baseline / figures["median_ms"]})
+    return [
+        {
+            "name": row["rule"],
+            "n": n,
+            "d": d,
+            "f": row["f"],
+            "median_ms": round(row["median_ms"], 4),
+            "spread_ms": round(row["iqr_ms"], 4),
+            "times_faster": round(row["times_faster"], 2),
+        }
+        for row in found
+    ]
 
 
-def _row(name: str, n: int, d: int, f: int, middle: float, spread: float, baseline: float) -> dict[str, Any]:
-    return {
-        "name": name,
-        "n": n,
-        "d": d,
-        "f": f,
-        "median_ms": round(middle, 4),
-        "spread_ms": round(spread, 4),
-        "times_faster": round(baseline / middle, 2),
-    }
+COMPOSED: tuple[tuple[str, Rule], ...] = (
+    ("geometric_median, 8 steps", GeometricMedian(steps=8, tolerance=0.0)),
+    ("nearest_neighbor_mixing+median", Pipeline(steps=(NearestNeighborMixing(),), rule=Median())),
+    ("bucketing+median", Pipeline(steps=(Bucketing(),), rule=Median())),
+    ("norm_clipping+median", Pipeline(steps=(NormClipping(),), rule=Median())),
+)
 
 
 def main() -> None:
@@ -122,7 +96,7 @@ def main() -> None:
         print(json.dumps({"machine": found, "command": command(), "repeats": given.repeats, "rows": rows}, indent=2))
         return
     print(described(found), command(), sep="\n")
-    print(f"{given.n} updates of {given.d} float32, f = {rows[0]['f']}, {given.repeats} repeats")
+    print(f"{given.n} updates of {given.d} float32, {given.repeats} repeats")
     print(f"{'':32}{'median ms':>12}{'spread ms':>12}{'x numpy.median':>16}")
     for row in rows:
         print(f"{row['name']:32}{row['median_ms']:12.3f}{row['spread_ms']:12.3f}{row['times_faster']:16.2f}")

@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from gateway.connection import quiet, run
-from gateway.measuring import circumstances, spread, timed
+from gateway.machine import machine
+from gateway.measuring import rules_measured, spread
 from gateway.options import AsJson, Hosts
 from gateway.output import Output
 from gateway.trial import PHASES
@@ -61,7 +62,8 @@ def round_(
             "telemetry": telemetry,
             "signatures": True,
             **figures,
-            **circumstances(command),
+            "command": command,
+            "machine": machine(),
         }
         output.document(found)
         rows = [["as the caller waits", *_cells(found["answer"])], ["round", *_cells(found["round"])]]
@@ -88,7 +90,8 @@ def rules(
     async def work() -> None:
         with output.progress(f"measuring rules on {n} x {dim}"):
             found = rules_measured(n, dim, repeat=repeat, names=rule)
-        output.document({"name": "rules", "n": n, "dimension": dim, "rules": found, **circumstances(command)})
+        facts = {"command": command, "machine": machine()}
+        output.document({"name": "rules", "n": n, "dimension": dim, "rules": found, **facts})
         rows = [[part["rule"], str(part["f"] if part["f"] is not None else "-"), *_cells(part)] for part in found]
         output.table("milliseconds", ["rule", "f", "median", "p95", "min", "max"], rows)
 
@@ -150,37 +153,6 @@ async def rounds_measured(config: Any, *, rounds: int) -> dict[str, Any]:
             phase: spread([record[phase] for record in records]) for phase in PHASES if phase != "total_duration_ms"
         },
     }
-
-
-def rules_measured(n: int, dimension: int, *, repeat: int, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """The times of rules on ``(n, dimension)`` float32 normal updates, and of `numpy.median` beside them."""
-    import numpy as np
-
-    from federation.errors import RuleBoundError
-    from federation.rules import ALL_RULES
-    from gateway.learning import rule_of
-
-    updates = np.random.default_rng(0).standard_normal((n, dimension), dtype=np.float32)
-    found: list[dict[str, Any]] = []
-    for rule in [rule_of(name) for name in names or [kind.name for kind in ALL_RULES]]:
-        bound = (n - 1) // 3
-        while bound >= 0:
-            try:
-                rule.requires(n, bound)
-            except RuleBoundError:
-                bound -= 1
-            else:
-                break
-        if bound < 0:
-            continue
-        times = timed(
-            lambda rule=rule, bound=bound: rule(updates, f=bound, rng=np.random.default_rng(0)), repeat=repeat
-        )
-        found.append({"rule": rule.name, "f": bound, **spread(times)})
-    found.append(
-        {"rule": "numpy.median", "f": None, **spread(timed(lambda: np.median(updates, axis=0), repeat=repeat))}
-    )
-    return found
 
 
 class _Discard(BaseHTTPRequestHandler):

@@ -13,7 +13,8 @@ import typer
 from federation.errors import RoundAbortedError
 from gateway.connection import marked, resolved, run
 from gateway.exits import Exit
-from gateway.measuring import circumstances, spread, timed
+from gateway.machine import described, machine
+from gateway.measuring import spread, timed
 from gateway.output import Output
 
 
@@ -64,14 +65,16 @@ def test_spread_and_timed() -> None:
         100,
         100,
     )
-    assert spread([2.0])["stdev_ms"] == 0.0
+    assert found["iqr_ms"] == 49.5
+    assert spread([2.0])["stdev_ms"] == spread([2.0])["iqr_ms"] == 0.0
     calls: list[int] = []
     assert len(timed(lambda: calls.append(1), repeat=4, warm_up=2)) == 4
     assert len(calls) == 6
 
 
-def test_circumstances_name_machine_and_versions() -> None:
-    found = circumstances("swarmlore bench")
-    assert found["machine"]["cores"] >= 1
-    assert found["versions"]["numpy"]
+def test_a_figure_names_machine_and_versions() -> None:
+    found = machine()
+    assert found["cores"] >= 1
+    assert found["packages"]["numpy"] in described(found)
+    assert found["date"] in described(found)
     json.dumps(found)
