@@ -12,7 +12,7 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,7 +115,7 @@ class Feed:
             await self._catch_up(wait_s=0.0)
         return list(self._rounds)[-count:] if count else []
 
-    async def stream(self, after: int | None = None) -> AsyncIterator[bytes]:
+    async def stream(self, after: int | None = None) -> AsyncGenerator[bytes, None]:
         """Server-sent events: a ``status`` now and then, and each ``round`` above ``after`` as it ends.
 
         A round's event id is its number, so that ``after`` is what `Last-Event-ID` says; None begins with the next.
@@ -123,14 +123,14 @@ class Feed:
         last = self._last if after is None else after
         self._listeners += 1
         self._heard.set()
-        beat = -1
+        beat = self._beats  # a status from when nobody listened is old; the next one is on its way
         yield b"retry: 1000\n\n"
         try:
             while not self._closed:
                 for news in await self._since(last):
                     last = news.number
                     yield news.event
-                if beat != self._beats and self._status:
+                if beat != self._beats:
                     beat = self._beats
                     yield _event("status", self._status)
                 try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from actors import Swarm
@@ -64,6 +64,7 @@ def router(swarm: Swarm, feed: Feed) -> APIRouter:
         },
     )
     async def snapshot(
+        request: Request,
         rounds: Annotated[int, Query(ge=0, le=KEPT, description="How many of the last rounds.")] = KEPT,
     ) -> Response:
         """Status, agents, the last rounds with their columns, and releases, in one answer."""
@@ -71,6 +72,7 @@ def router(swarm: Swarm, feed: Feed) -> APIRouter:
         agents = await swarm.agents()
         return answer(
             {
+                "version": request.app.version,
                 "status": status,
                 "agents": [known["agent"] for known in agents],
                 "hosts": [known["host"] for known in agents],

@@ -58,7 +58,7 @@ def router(swarm: Swarm) -> APIRouter:
     async def one(request: Request, version: Version) -> Response:
         """A release as it was signed. Its digest is the entity tag: ask again with If-None-Match."""
         found = await swarm.release(version)
-        document = {"release": found["release"], "public_key": found["public_key"].hex()}
+        document = {"release": found["release"], "public_key": found["public_key"]}
         return tagged(request, document, found["release"]["digest"])
 
     @routes.get(
