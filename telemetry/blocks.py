@@ -12,12 +12,12 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status
+from opentelemetry.trace import SpanContext, SpanKind
 
+from telemetry.live import UNSET
 from telemetry.span import Attributes, AttributeValue
 
 _IDS = RandomIdGenerator()
-UNSET = Status()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExporter, MetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler, TraceIdRatioBased
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext
@@ -23,6 +23,7 @@ from telemetry.blocks import SpanBlock, ended
 from telemetry.config import SCOPE, TelemetryConfig
 from telemetry.delivery import Breaker, EventQueue, MetricDelivery, SpanQueue, Tally
 from telemetry.exporters import Exporters
+from telemetry.live import SpanMaker
 from telemetry.reading import SharedReader, keeping_exemplars
 from telemetry.span import Attributes
 
@@ -34,14 +35,14 @@ class Pipeline:
     """The providers of one process, never set as OpenTelemetry's global ones.
 
     Attributes:
-        spans: what takes ended spans; None, like the providers below, for a signal that goes nowhere.
+        spans: what takes ended spans; None, like the makers and providers below, for a signal that goes nowhere.
         reader: what reads the metrics in between; None when nobody may ask.
         tallies: what became of the spans and events, where they wait in queues; empty where they do not.
     """
 
     resource: Resource
     spans: SpanProcessor | None
-    tracers: TracerProvider | None
+    maker: SpanMaker | None
     meters: MeterProvider | None
     loggers: LoggerProvider | None
     reader: SharedReader | InMemoryMetricReader | None = None
@@ -75,16 +76,13 @@ class Pipeline:
         tallies: Mapping[semconv.Signal, Tally] = MappingProxyType({}),
     ) -> Pipeline:
         """A pipeline of ready processors and readers."""
-        meters = tracers = loggers = None
+        meters = maker = loggers = None
         if readers:
             # What is read for a scrape is not lost for an export; a delta has to forget, exemplars too.
             views = (keeping_exemplars(),) if config.temporality == "cumulative" else ()
             meters = MeterProvider(readers, resource=resource, shutdown_on_exit=False, views=views)
         if spans is not None:
-            tracers = TracerProvider(
-                sampler=_sampler(config), resource=resource, shutdown_on_exit=False, meter_provider=meters
-            )
-            tracers.add_span_processor(spans)
+            maker = SpanMaker(spans.on_end, _sampler(config), resource, _SCOPE)
         if events is not None:
             loggers = LoggerProvider(resource=resource, shutdown_on_exit=False, meter_provider=meters)
             loggers.add_log_record_processor(events)
@@ -94,7 +92,7 @@ class Pipeline:
         return cls(
             resource=resource,
             spans=spans,
-            tracers=tracers,
+            maker=maker,
             meters=meters,
             loggers=loggers,
             reader=reader,
@@ -148,17 +146,16 @@ class Pipeline:
     @property
     def flushes(self) -> tuple[Callable[[], object], ...]:
         """What sends all that waits. The SDK heeds no timeout here; run these in threads of their own."""
-        return tuple(provider.force_flush for provider in self._providers)
+        return tuple(part.force_flush for part in self._parts)
 
     @property
     def closes(self) -> tuple[Callable[[], object], ...]:
         """What sends all that waits and ends the threads; once."""
-        return tuple(provider.shutdown for provider in self._providers)
+        return tuple(part.shutdown for part in self._parts)
 
     @property
-    def _providers(self) -> tuple[TracerProvider | MeterProvider | LoggerProvider, ...]:
-        found = (self.tracers, self.loggers, self.meters)
-        return tuple(provider for provider in found if provider is not None)
+    def _parts(self) -> tuple[SpanProcessor | MeterProvider | LoggerProvider, ...]:
+        return tuple(part for part in (self.spans, self.loggers, self.meters) if part is not None)
 
 
 def resource_of(config: TelemetryConfig, *, actor_kind: semconv.ActorKind, instance: str) -> Resource:

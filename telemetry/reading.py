@@ -56,20 +56,22 @@ class LatestExemplars(ExemplarReservoir):
     def __init__(self, boundaries: Sequence[float] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._boundaries = boundaries
-        self._kept: dict[int, Exemplar] = {}
+        self._kept: dict[int, tuple[float, int, trace.SpanContext]] = {}
 
     def offer(self, value: float, time_unix_nano: int, attributes: Attributes, context: Context) -> None:
         """Take a measurement; it is kept when it was made within a span."""
         del attributes  # all of ours are on the point itself
         span = trace.get_current_span(context).get_span_context()
         if span.is_valid:
-            exemplar = Exemplar({}, value, time_unix_nano, span.span_id, span.trace_id)
-            self._kept[bisect_left(self._boundaries, value)] = exemplar
+            self._kept[bisect_left(self._boundaries, value)] = (value, time_unix_nano, span)
 
     def collect(self, point_attributes: Attributes) -> list[Exemplar]:
         """The exemplars, by bucket."""
         del point_attributes
-        return [exemplar for _, exemplar in sorted(self._kept.copy().items())]
+        return [
+            Exemplar({}, value, at, span.span_id, span.trace_id)
+            for _, (value, at, span) in sorted(self._kept.copy().items())
+        ]
 
 
 class NoExemplars(LatestExemplars):

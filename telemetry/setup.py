@@ -76,9 +76,8 @@ class Telemetry:
         self.enabled = pipeline is not None
         self._pipeline = pipeline
         scope, url = SCOPE, semconv.SCHEMA_URL
-        tracers, meters, loggers = (pipeline.tracers, pipeline.meters, pipeline.loggers) if pipeline else (None,) * 3
-        self._traces = tracers is not None
-        self._tracer = tracers.get_tracer(scope, schema_url=url) if tracers else trace.NoOpTracer()
+        meters, loggers = (pipeline.meters, pipeline.loggers) if pipeline else (None, None)
+        self._maker = pipeline.maker if pipeline else None
         self._meter = meters.get_meter(scope, schema_url=url) if meters else NoOpMeter(scope)
         self._logger = loggers.get_logger(scope, schema_url=url) if loggers else None
         self._instruments: dict[str, Any] = {}
@@ -133,7 +132,7 @@ class Telemetry:
             links: traceparents of other spans that led to this one.
             start_ns: when it started, in nanoseconds since 1970; now, if None.
         """
-        if not self._traces:
+        if self._maker is None:
             return Span(parent) if parent else SILENT
         return RecordingSpan(
             self._begin(name, attributes, parent, kind, links, start_ns), error_key=semconv.ATTR_ERROR_TYPE
@@ -184,7 +183,7 @@ class Telemetry:
 
         Without ``parent`` it goes below the task's current span. Values must be plain: they are not checked.
         """
-        if self._pipeline is None or not self._traces:
+        if self._pipeline is None or self._maker is None:
             return parent or ""
         above = parse_traceparent(parent) if parent else trace.get_current_span().get_span_context()
         if above.is_valid:
@@ -212,12 +211,12 @@ class Telemetry:
             columns: attribute -> its value for each of them, all texts or all floats. They are kept, not copied.
             parent: traceparent of the span above.
         """
-        if self._pipeline is not None and self._traces:
+        if self._pipeline is not None and self._maker is not None:
             self._pipeline.ended_together(name, start_ns, end_ns, shared, columns, parse_traceparent(parent))
 
     def detailed(self, agents: int) -> bool:
         """Whether each of so many agents gets a span of its own. Flagged agents always may."""
-        return self._traces and agents <= self.config.agent_span_limit
+        return self._maker is not None and agents <= self.config.agent_span_limit
 
     def few(self, agents: Sequence[str]) -> Sequence[str]:
         """The first of the agents, up to the limit of per-agent spans: a list of ids that fits into an event."""
@@ -232,10 +231,11 @@ class Telemetry:
         links: Sequence[str],
         start_ns: int | None,
     ) -> trace.Span:
+        above = parse_traceparent(parent) if parent else trace.get_current_span().get_span_context()
+        if self._maker is None:
+            return trace.NonRecordingSpan(above)
         linked = [trace.Link(context) for context in map(parse_traceparent, links) if context.is_valid]
-        return self._tracer.start_span(
-            name, context_from(parent), kind=kind, attributes=attributes, links=linked, start_time=start_ns
-        )
+        return self._maker.start(name, above, kind=kind, attributes=attributes, links=linked, start_ns=start_ns)
 
     def _timed(self, phase: Phase, measured: dict[str, AttributeValue], seconds: float) -> None:
         if phase in _DURATION_OF and semconv.ATTR_WORKLOAD in measured:

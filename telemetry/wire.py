@@ -195,7 +195,10 @@ def _any(value: Any) -> bytes:
     if isinstance(value, Mapping):
         pairs: Mapping[Any, Any] = value
         return _field(6, b"".join(_attribute(1, str(key), item) for key, item in pairs.items()))
-    return _field(5, b"".join(_field(1, _any(item)) for item in value))
+    if isinstance(value, Sequence):
+        items: Sequence[Any] = value
+        return _field(5, b"".join(_field(1, _any(item)) for item in items))
+    return _field(1, str(value).encode("utf-8", "replace"))  # nobody has checked it, and a batch must not fail by it
 
 
 def _text(number: int, value: str) -> bytes:
