@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from federation.convergence import honest_variance
 from federation.rules import Median
 from federation.rules.base import Rule
 from federation.screening import Screen
@@ -39,7 +40,8 @@ class Outcome:
         decisions: ``(n,) int8``: the most severe of the screen's and the rule's.
         judges: ``(n,)``: the `Verdicts` index that decided, 0 the screen's, 1 the rule's.
         verdicts: the screen's, and the rule's spread over all rows.
-        variance: ``(d,) float64``: per-coordinate variance over the updates the screen let through.
+        variance: ``(d,) float64``: per-coordinate variance over the updates the screen let through; empty for a
+            single one, or for very long rows.
     """
 
     value: NDArray[np.float32]
@@ -101,7 +103,7 @@ def aggregated(
         decisions=np.maximum(ruled.decisions, screening.decisions),
         judges=judges,
         verdicts=(screening, ruled),
-        variance=np.var(chosen, axis=0, dtype=np.float64) if chosen.shape[1] <= VARIANCE_LIMIT else np.empty(0),
+        variance=honest_variance(chosen) if len(chosen) > 1 and chosen.shape[1] <= VARIANCE_LIMIT else np.empty(0),
     )
 
 

@@ -73,18 +73,15 @@ def gaussian_kl(
     return max(total, 0.0) if np.isfinite(total) else total
 
 
-def honest_variance(updates: Floats, honest: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """``(d,)``: the sample variance of each value over the ``(n, d)`` updates marked honest.
+def honest_variance(updates: Floats) -> NDArray[np.float64]:
+    """``(d,)``: the sample variance (n - 1) of each value over the ``(n, d)`` updates that nothing speaks against.
 
     Raises:
-        UpdatesError: for shapes that do not fit, or fewer than two honest updates.
+        UpdatesError: for fewer than two updates.
     """
-    if updates.ndim != 2 or honest.shape != updates.shape[:1] or int(np.count_nonzero(honest)) < 2:
-        raise UpdatesError(
-            found=f"updates of shape {updates.shape}, {int(np.count_nonzero(honest))} of them honest",
-            needed="(n, d) updates with an (n,) mask of at least two honest ones",
-        )
-    return np.var(updates[honest], axis=0, ddof=1, dtype=np.float64)
+    if updates.ndim != 2 or len(updates) < 2:
+        raise UpdatesError(found=f"updates of shape {updates.shape}", needed="(n, d) updates, at least two")
+    return np.var(updates, axis=0, ddof=1, dtype=np.float64)
 
 
 def _log_softmax(logits: Floats) -> NDArray[np.float64]:
