@@ -9,6 +9,7 @@ OTLP 1.x, https://opentelemetry.io/docs/specs/otlp/.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -364,7 +365,7 @@ _SCALARS = frozenset({"string_value", "int_value", "double_value", "bool_value"}
 
 
 def _plain(value: Any, depth: int = 0) -> object:
-    """An attribute's value as strings, numbers, lists and mappings; None below 32 levels, and for bytes."""
+    """A value as strings, finite numbers, lists and mappings; None for all else, and below 32 levels."""
     kind = value.WhichOneof("value")
     if depth > _DEEPEST or kind is None or kind == "bytes_value":
         return None
@@ -372,4 +373,5 @@ def _plain(value: Any, depth: int = 0) -> object:
         return [_plain(part, depth + 1) for part in value.array_value.values]
     if kind == "kvlist_value":
         return {part.key: _plain(part.value, depth + 1) for part in value.kvlist_value.values}
-    return getattr(value, kind)
+    found = getattr(value, kind)
+    return None if isinstance(found, float) and not math.isfinite(found) else found

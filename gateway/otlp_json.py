@@ -1,8 +1,9 @@
-"""OTLP in JSON: ids in hexadecimal, 64-bit integers as strings or numbers, enums as numbers; unknown fields are ignored."""
+"""OTLP in JSON: hexadecimal ids, 64-bit integers as strings or numbers, enums as numbers; unknown fields ignored."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -193,9 +194,10 @@ def _double(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        return float(value)
+        found = float(value)
     except (ValueError, OverflowError):
         return None
+    return found if math.isfinite(found) else None
 
 
 def _integer(value: Any) -> int | None:
