@@ -29,7 +29,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from actors.config import AGGREGATOR, COORDINATOR, NAMESPACE, SwarmConfig, host_name, validator_name
 from federation.errors import SwarmError
@@ -136,7 +136,11 @@ def join(address: str = "local", *, cpus: int | None = None) -> dict[str, Any]:
             _in_lasting_thread(lambda: ray.init(**options))
         except (ConnectionError, RayError, RuntimeError, ValueError) as error:
             raise ClusterError(address=address, found=f"{type(error).__name__}: {error}"[:300]) from error
-    return {"address": ray.get_runtime_context().gcs_address, "cpus": int(ray.cluster_resources().get("CPU", 1))}
+    return {
+        "address": ray.get_runtime_context().gcs_address,
+        "cpus": int(ray.cluster_resources().get("CPU", 1)),
+        "nodes": sum(bool(node["Alive"]) for node in cast("list[Any]", ray.nodes())),
+    }
 
 
 def keep_signals() -> None:
@@ -251,7 +255,7 @@ def running() -> bool:
     return True
 
 
-def launch(config: SwarmConfig, *, cpus: int) -> None:
+def launch(config: SwarmConfig, *, cpus: int, nodes: int) -> None:
     """Make all actors of a swarm, detached and named, and return at once.
 
     The state directory is that of the head node, where coordinator and aggregator are put.
@@ -262,7 +266,7 @@ def launch(config: SwarmConfig, *, cpus: int) -> None:
 
     config = config.model_copy(update={"state_dir": config.state_dir.absolute()})
     secret = stored_secret(config.state_dir)
-    shares = tuple(config.shares(cpus))
+    shares = tuple(config.shares(cpus, nodes))
     journal = config.state_dir / "journal.sqlite"
     for number, agents in enumerate(shares):
         make_host(number, agents, config, secret)

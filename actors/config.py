@@ -20,6 +20,9 @@ NAMESPACE = "swarmlore"
 COORDINATOR = "swarmlore-coordinator"
 AGGREGATOR = "swarmlore-aggregator"
 
+HOST_AGENTS = 256
+"""Agents that one process serves as fast as two would: below, another one costs more in calls than it saves."""
+
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -41,7 +44,8 @@ class SwarmConfig(BaseModel):
         agents: ids of the agents, each once; at least one.
         run: id of the run; part of every signature.
         seed: the same seed and data give the same releases, byte for byte.
-        hosts: host actors that the agents are spread over; None for one a CPU of the cluster.
+        hosts: host actors that the agents are spread over; None for one on each node, and one more for every
+            `HOST_AGENTS` agents, up to one a CPU of the cluster.
         agents_per_host: instead of ``hosts``: 1 gives every agent a process of its own.
         fault_bound: how many agents may lie or be silent; None for floor((n - 1) / 3).
         deadline_s: seconds until a round closes with what it has.
@@ -143,10 +147,10 @@ class SwarmConfig(BaseModel):
     def used_fault_bound(self) -> int:
         return fault_bound(len(self.agents)) if self.fault_bound is None else self.fault_bound
 
-    def shares(self, cpus: int) -> list[tuple[str, ...]]:
-        """The agents of each host, for a cluster of so many CPUs. Contiguous, of nearly equal size."""
+    def shares(self, cpus: int, nodes: int = 1) -> list[tuple[str, ...]]:
+        """The agents of each host, for a cluster of so many CPUs on so many nodes. Contiguous, of nearly equal size."""
         n = len(self.agents)
-        hosts = self.hosts or (-(-n // self.agents_per_host) if self.agents_per_host else max(cpus, 1))
-        hosts = min(hosts, n)
+        wanted = -(-n // self.agents_per_host) if self.agents_per_host else max(nodes, min(cpus, -(-n // HOST_AGENTS)))
+        hosts = min(self.hosts or wanted, n)
         cuts = [n * number // hosts for number in range(hosts + 1)]
         return [self.agents[start:end] for start, end in pairwise(cuts)]

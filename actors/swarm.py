@@ -48,7 +48,7 @@ class Swarm:
         cluster.keep_signals()
         if cluster.running():
             raise cluster.SwarmRunningError(namespace=NAMESPACE)
-        await asyncio.to_thread(cluster.launch, config, cpus=found["cpus"])
+        await asyncio.to_thread(cluster.launch, config, cpus=found["cpus"], nodes=found["nodes"])
         swarm = cls({}, owns_cluster=owns)
         swarm.facts = {**await swarm._ask("start"), "address": found["address"]}
         return swarm

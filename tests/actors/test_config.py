@@ -54,6 +54,13 @@ def test_defaults_follow_the_number_of_agents() -> None:
     assert make(agents=("b", "a")).agents == ("a", "b")
 
 
+@pytest.mark.parametrize(
+    ("n", "cpus", "nodes", "hosts"), [(100, 2, 1, 1), (257, 2, 1, 2), (10_000, 2, 1, 2), (100, 8, 3, 3), (2, 8, 3, 2)]
+)
+def test_hosts_follow_nodes_and_work(n: int, cpus: int, nodes: int, hosts: int) -> None:
+    assert len(make(n).shares(cpus, nodes)) == hosts
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.integers(1, 40), st.integers(1, 9), st.sampled_from(["hosts", "agents_per_host", None]))
 def test_shares_hold_every_agent_once_and_evenly(n: int, count: int, name: str | None) -> None:
