@@ -25,7 +25,12 @@ StateDir = Annotated[
 ]
 Agents = Annotated[int, typer.Option("--agents", min=1, help="How many agents.")]
 Hosts = Annotated[
-    int | None, typer.Option("--hosts", min=1, help="Host processes for the agents; by default one a CPU.")
+    int | None,
+    typer.Option(
+        "--hosts",
+        min=1,
+        help="Host processes for the agents; by default one a node and one for every 256 agents, up to one a CPU.",
+    ),
 ]
 RuleText = Annotated[
     str | None,
