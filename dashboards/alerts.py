@@ -107,7 +107,10 @@ def recordings() -> list[dict[str, str]]:
         },
         {
             "record": f"job_workload:{_flat(semconv.METRIC_UPDATES).removesuffix('_total')}_rejected:ratio_rate5m",
-            "expr": share(total(rate(rejected, "5m"), *BY), total(rate(updates, "5m"), *BY)),
+            "expr": share(
+                f"({total(rate(rejected, '5m'), *BY)} or 0 * {total(rate(updates, '5m'), *BY)})",
+                total(rate(updates, "5m"), *BY),
+            ),
         },
     ]
 

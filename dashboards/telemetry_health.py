@@ -48,11 +48,10 @@ def telemetry_health() -> dict[str, Any]:
             steps=((None, GREEN), (5_000, YELLOW), (20_000, RED)),
         ),
         number(
-            "Scrape",
-            "Seconds that Prometheus waits for /metrics.",
-            Query(expr='max(scrape_duration_seconds{job=~"$job"})'),
-            unit=SECONDS,
-            steps=((None, GREEN), (0.25, YELLOW), (1, RED)),
+            "Silent actors",
+            "Actors that did not answer the last scrape in time. What they measured is missing, until they do again.",
+            Query(expr=total(select(semconv.METRIC_ACTORS_SILENT)), instant=True),
+            steps=((None, GREEN), (1, RED)),
         ),
         number(
             "Endpoint",
