@@ -1,0 +1,261 @@
+"""A real Prometheus scrapes a real swarm under attack, and every panel of every dashboard has something to show."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import uvicorn
+import yaml
+
+from actors import Swarm, SwarmConfig, cluster
+from actors.config import AGGREGATOR
+from dashboards.__main__ import ALL
+from dashboards.alerts import recordings
+from deploy.observe import prometheus_command, prometheus_config
+from gateway import learning
+from gateway.service import service
+from telemetry import TelemetryConfig, semconv
+from telemetry.promnames import BUCKET, metric_name
+from tests.telemetry.receiver import Receiver, receiving
+
+AGENTS, LIARS, ROUNDS = 13, 4, 14
+STEP_S, WINDOW_S = 1, 10
+PATIENCE_S = 120.0
+
+SILENT = {
+    ("Alerts", "annotation"): "an alert fires after a minute at the earliest, which promtool tests show",
+}
+"""Queries that this run does not make answer, and why."""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """A running Prometheus."""
+
+    url: str
+
+    def ask(self, path: str, **parameters: Any) -> Any:
+        """What its API answers."""
+        url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                document = json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{parameters}: {error.read().decode()}") from error
+        assert document["status"] == "success", document
+        return document["data"]
+
+    def values(self, expr: str, since: float) -> list[float]:
+        """All finite values of a query since then, of all of its series."""
+        found = self.ask("query_range", query=expr, start=since, end=time.time(), step=STEP_S)["result"]
+        values = [float(value) for series in found for _, value in series["values"]]
+        return [value for value in values if math.isfinite(value)]
+
+
+@pytest.fixture(scope="module")
+def prometheus_binary() -> str:
+    found = shutil.which("prometheus")
+    if found is None:
+        reason = "prometheus is not installed; apt-get install prometheus brings it"
+        assert not os.environ.get("CI"), reason
+        pytest.skip(reason)
+    return found
+
+
+@contextlib.contextmanager
+def scraping(binary: str, folder: Path, target: str) -> Iterator[Prometheus]:
+    """Prometheus as `make observe` starts it, with a scrape a second."""
+    port = free_port()
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(prometheus_config(target, interval=f"{STEP_S}s")))
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(prometheus_command(binary, folder, port), stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=2):
+                break
+            assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.1)
+        yield Prometheus(f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextlib.asynccontextmanager
+async def served(swarm: Swarm) -> AsyncIterator[str]:
+    """The gateway of a swarm, on a port of its own."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(service(swarm), host="127.0.0.1", port=port, log_level="warning"))
+    task = asyncio.create_task(server.serve())
+    try:
+        while not server.started:
+            assert not task.done()
+            await asyncio.sleep(0.05)
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+def under_attack(folder: Path, endpoint: str) -> SwarmConfig:
+    """A swarm in which a third lies in the open, and whose divergence counts as small at once."""
+    agents = learning.agent_names(AGENTS)
+    return SwarmConfig(
+        workload=learning.digits(agents, alpha=1.0, seed=1),
+        agents=agents,
+        hosts=2,
+        validators=2,
+        deadline_s=20.0,
+        linger_s=10.0,
+        threshold=1e3,
+        min_rounds=3,
+        adversary=learning.adversary("scaled", agents[:LIARS], seed=1),
+        state_dir=folder,
+        telemetry=TelemetryConfig(endpoint=endpoint, prometheus=True, metric_interval_s=1.0),
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is over, and still in Prometheus.
+
+    Attributes:
+        prometheus: that has scraped it, and goes on.
+        since: when the run began.
+        traces: ids of the traces that the collector has got.
+    """
+
+    prometheus: Prometheus
+    since: float
+    traces: frozenset[str]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def run(prometheus_binary: str, local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
+    """Rounds under attack, with an actor that dies, and a rollback."""
+    pytest.importorskip("sklearn")
+    import ray
+
+    folder = tmp_path_factory.mktemp("prometheus")
+    receiver: Receiver
+    with receiving() as receiver:
+        swarm = await Swarm.start(under_attack(folder / "state", receiver.url), address="local")
+        try:
+            async with served(swarm) as target:
+                with scraping(prometheus_binary, folder, target) as prometheus:
+                    await _until(lambda: _scraped(prometheus))
+                    since = time.time()
+                    await swarm.start_learning(0.5, rounds=ROUNDS)
+                    await _until_learned(swarm, ROUNDS // 2)
+                    ray.kill(cluster.find(AGGREGATOR), no_restart=False)
+                    await _until_learned(swarm, ROUNDS)
+                    await swarm.rollback(2)
+                    await swarm.drain()
+                    await asyncio.sleep(4 * STEP_S)
+                    yield Run(prometheus, since, frozenset(span.item.trace_id.hex() for span in receiver.spans))
+        finally:
+            await swarm.stop()
+
+
+async def _until_learned(swarm: Swarm, rounds: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while (status := await swarm.status())["rounds"] < rounds:
+        assert time.monotonic() < deadline, status
+        await asyncio.sleep(0.2)
+
+
+async def _until(holds: Any) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - so is this
+            await asyncio.sleep(0.2)
+
+
+def _scraped(prometheus: Prometheus) -> bool:
+    return [target["health"] for target in prometheus.ask("targets")["activeTargets"]] == ["up"]
+
+
+def asked(expr: str) -> str:
+    """A dashboard's query as Grafana would ask it for this run."""
+    return (
+        expr.replace("$__rate_interval", f"{WINDOW_S}s")
+        .replace("$__range", "2m")
+        .replace("$job", ".*")
+        .replace("$workload", ".*")
+    )
+
+
+async def test_every_query_of_every_dashboard_returns_data(run: Run) -> None:
+    queries = {
+        (panel["title"], target["refId"]): target["expr"]
+        for board in (make() for make in ALL)
+        for panel in board["panels"]
+        for target in panel["targets"]
+    }
+    queries |= {(note["name"], "annotation"): note["expr"] for note in ALL[0]()["annotations"]["list"]}
+    empty = {
+        name: asked(expr)
+        for name, expr in queries.items()
+        if not await asyncio.to_thread(run.prometheus.values, asked(expr), run.since)
+    }
+    assert empty.keys() == SILENT.keys(), json.dumps({" ".join(name): expr for name, expr in empty.items()}, indent=2)
+
+
+async def test_variables_offer_the_swarm_and_its_workload(run: Run) -> None:
+    [series] = run.prometheus.ask("series", **{"match[]": "federated_learning_agents_enrolled", "start": run.since})
+    assert series["job"] == "swarmlore/swarmlore"
+    assert series["federated_learning_workload"] == "gradients"
+
+
+async def test_the_figures_are_those_of_the_run(run: Run) -> None:
+    def last(expr: str) -> float:
+        return run.prometheus.values(expr, run.since)[-1]
+
+    assert last("sum(federated_learning_rounds_total)") == ROUNDS
+    assert last("max(federated_learning_agents_enrolled)") == AGENTS
+    assert max(run.prometheus.values("max(federated_learning_agents_quarantined)", run.since)) == LIARS
+    assert last("max(federated_learning_release_version)") == ROUNDS + 1
+    assert last("sum(federated_learning_rollbacks_total)") == 1
+    assert last('max(federated_learning_convergence_state{federated_learning_convergence_status="converged"})') == 1
+    assert 0 < last("max(federated_learning_accuracy)") <= 1
+
+
+async def test_a_slow_round_leads_to_its_trace(run: Run) -> None:
+    spec = semconv.METRICS[semconv.METRIC_ROUND_DURATION]
+    name = metric_name(spec.name, unit=spec.unit, instrument=spec.instrument) + BUCKET
+    found = run.prometheus.ask("query_exemplars", query=name, start=run.since, end=time.time())
+    traces = {exemplar["labels"]["trace_id"] for series in found for exemplar in series["exemplars"]}
+    assert traces
+    assert traces <= run.traces
+
+
+async def test_the_rules_are_evaluated(run: Run) -> None:
+    rules = [rule for group in run.prometheus.ask("rules")["groups"] for rule in group["rules"]]
+    assert {rule["health"] for rule in rules} == {"ok"}
+    for rule in recordings():  # they are evaluated every 15 s
+        await _until(lambda name=rule["record"]: run.prometheus.values(name, run.since))
+    states = {rule["name"]: rule["state"] for rule in rules if rule["type"] == "alerting"}
+    assert states["SwarmloreQuorumLost"] == states["SwarmloreNoRounds"] == states["SwarmloreDown"] == "inactive"
