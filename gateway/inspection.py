@@ -10,6 +10,7 @@ from gateway.connection import STATE_DIR, connected, run
 from gateway.options import Address, AsJson, StateDir
 from gateway.output import Output
 from gateway.reports import HEADING, round_line, show_releases, show_status
+from gateway.screen import watch_screen
 
 
 def status(address: Address = "auto", state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
@@ -50,15 +51,22 @@ def watch(
         int | None, typer.Option("--after", min=0, help="Start after this round; by default only new ones are shown.")
     ] = None,
     count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many rounds.")] = None,
+    lines: Annotated[bool, typer.Option("--lines", help="A line a round also on a terminal.")] = False,
     address: Address = "auto",
     state_dir: StateDir = STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show every round that ends, whoever asked for it, until Ctrl-C."""
+    """Show every round that ends, whoever asked for it, until Ctrl-C.
+
+    On a terminal it is a screen with health, curves, phases, verdicts and actors; elsewhere a line a round.
+    """
     output = Output(as_json=as_json)
 
     async def work() -> None:
         swarm = await connected(address, state_dir)
+        if not as_json and not lines and output.is_terminal:
+            await watch_screen(swarm, after, count)
+            return
         output.text(HEADING, style="bold")
         seen = 0
         async for record in swarm.watch(after):

@@ -50,6 +50,11 @@ class Output:
 
         return Console(stderr=True, highlight=False, soft_wrap=True)
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody sees stdout as it is written, and lines can be written over."""
+        return self._out.is_terminal and not self._out.is_dumb_terminal
+
     def document(self, value: Any) -> None:
         """Print the one JSON document of a command; nothing without ``--json``."""
         if self.as_json:
