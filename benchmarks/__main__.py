@@ -49,6 +49,8 @@ FIGURES = (
     Figure("rules-1000000", [sys.executable, "-m", "benchmarks.rules", "--n", "100", "--d", "1000000", "--json"]),
     Figure("judgement", [sys.executable, "-m", "benchmarks.judgement", "--json"]),
     Figure("telemetry", [sys.executable, "-m", "benchmarks.telemetry", "--json"]),
+    Figure("share", [sys.executable, "-m", "benchmarks.share", "--json"]),
+    Figure("scrape", [sys.executable, "-m", "benchmarks.scrape", "--json"]),
     Figure("compression", [sys.executable, "-m", "benchmarks.compression", "--json"]),
     Figure("footprint-100", [sys.executable, "-m", "benchmarks.footprint", "--agents", "100", "--json"]),
     Figure("footprint-10000", [sys.executable, "-m", "benchmarks.footprint", "--json"]),

@@ -38,6 +38,11 @@ def _beside(ours: Any, theirs: Any) -> str:
     return f"{_round(ours)}; {theirs['name']} {theirs['median_ms']:.0f} ms, {times:.0f} x ours"
 
 
+def _cpu_share(result: Any) -> str:
+    modes = result["modes"]
+    return f"{100 * modes['otlp']['share']:.0f} %; only scraped {100 * modes['scraped']['share']:.0f} %"
+
+
 def _share(seen: Any, silent: Any) -> str:
     return f"{100 * (seen['answer']['median_ms'] / silent['answer']['median_ms'] - 1):.0f} %"
 
@@ -93,4 +98,11 @@ TABLE: tuple[tuple[str, str, str, Callable[..., str]], ...] = (
         lambda result: f"{result['above_ray_mib']:.0f} MiB in {result['actors']} actors",
     ),
     ("telemetry's share of a 100-agent round", "≤ 15 %", "round-100+round-100-silent", _share),
+    ("the same in CPU, all actors in one process", "≤ 15 %", "share", _cpu_share),
+    (
+        "`/metrics`, 1,000 agents",
+        "< 50 ms",
+        "scrape",
+        lambda result: f"{result['idle']['median_ms']:.0f} ms, {result['learning']['median_ms']:.0f} ms while rounds run",
+    ),
 )
