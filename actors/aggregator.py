@@ -27,7 +27,7 @@ from actors.intake import OBSERVED, Gathered, Intake, OpenRound
 from actors.journal import Journal
 from actors.mape import Action, Loop
 from actors.messages import Aggregation, Receipt
-from actors.standing import SYMPTOMS, Standing, analyze, plan
+from actors.standing import SYMPTOMS, Standing, analyze, plan, raised_quorum
 from federation.aggregation import Outcome, Screened, aggregated, screened
 from federation.errors import NoOpenRoundError, RoundAbortedError, SwarmError
 from federation.gate import GateReport, Refusal
@@ -64,6 +64,7 @@ class Aggregator:
             kind=semconv.ActorKind.AGGREGATOR, analyze=analyze, plan=plan, telemetry=self._telemetry
         )
         self._labels = {semconv.ATTR_WORKLOAD: config.workload.kind}
+        self._spoken: tuple[Terms, int] | None = None
         kind = {semconv.ATTR_ACTOR_KIND: semconv.ActorKind.AGGREGATOR}
         for symptom in SYMPTOMS:  # an alert sees the first of each as a rise from zero
             self._telemetry.count(semconv.METRIC_SYMPTOMS, 0, {**kind, semconv.ATTR_SYMPTOM: symptom})
@@ -83,13 +84,14 @@ class Aggregator:
         fresh = self._intake.open is None and self._intake.last is None
         begun = time.time_ns()
         receipts = await self._in_thread(lambda: self._intake.begin(terms, previous, revealed=revealed))
+        quorum = self._wanted_quorum(terms)
         if fresh and (receipts or self._intake.last is not None):
             kind = {semconv.ATTR_ACTOR_KIND: semconv.ActorKind.AGGREGATOR.value}
             found = {**kind, **self._labels, semconv.ATTR_ROUND: terms.round}
             self._telemetry.record_span(semconv.SPAN_RECOVER, begun, time.time_ns(), found, parent=traceparent or None)
             self._telemetry.count(semconv.METRIC_ACTOR_RESTARTS, 1, kind)
             self._telemetry.event(semconv.EVENT_ACTOR_RESTARTED, {**kind, semconv.ATTR_ROUND: terms.round})
-        return receipts
+        return receipts if quorum <= terms.quorum else [Receipt(host="", quorum=quorum), *receipts]
 
     async def submit(self, found: object, traceparent: str = "") -> Receipt:
         """Judge one batch, or several; what was accepted is in the journal when this returns.
@@ -288,6 +290,20 @@ class Aggregator:
                 parent=parent,
             )
 
+    def _wanted_quorum(self, terms: Terms) -> int:
+        """What the loop, after the round before this one, wants this one to wait for."""
+        if self._spoken is None or self._spoken[0].round != terms.round - 1:
+            return terms.quorum
+        before, standing_out = self._spoken
+        kept_out = {*terms.quarantined, *terms.observed}
+        return raised_quorum(
+            n=len(terms.roster),
+            f=terms.fault_bound,
+            standing_out=standing_out,
+            kept_out=len(kept_out),
+            newly_kept_out=len(kept_out.difference(before.quarantined, before.observed)),
+        )
+
     async def _decide(
         self, state: OpenRound, found: Screened, n: int, f: int, traceparent: str
     ) -> tuple[Rule, int, Verdicts]:
@@ -295,6 +311,9 @@ class Aggregator:
         chosen: list[tuple[Rule, int, Verdicts]] = [(self.config.used_rule, f, found.verdicts)]
 
         def execute(action: Action) -> str:
+            if action.name == "raise_quorum":
+                self._spoken = state.terms, found.standing_out
+                return "the next round waits for more"
             if action.name != "stricter_rule":
                 return "noted"
             stricter = Median()

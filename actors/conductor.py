@@ -35,6 +35,7 @@ from federation.events import (
     Instruction,
     Lost,
     Opened,
+    QuorumRaised,
     Released,
     Stopped,
     Ticked,
@@ -256,6 +257,8 @@ class Conductor:
         receipts: list[Receipt] = await self._with_aggregator(None)
         self._ready.set()
         for receipt in receipts:
+            if receipt.quorum:
+                self._put(QuorumRaised(to=receipt.quorum, at=self.age))
             self._put(self._arrived(receipt))
 
     async def _with_aggregator(self, call: Callable[[Handle], Awaitable[Any]] | None) -> Any:

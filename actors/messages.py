@@ -72,6 +72,7 @@ class Receipt:
         counts: code -> how many, of everything the gate refused.
         ready: (agents, fault bound, what they amount to), when this was the last answer of the round. It saves
             asking for it.
+        quorum: more than n - f updates, when the aggregator's loop wants this round to wait for them; else 0.
     """
 
     host: str
@@ -81,6 +82,7 @@ class Receipt:
     late: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     ready: tuple[tuple[str, ...], int, Aggregation] | None = None
+    quorum: int = 0
 
     def joined(self, other: Receipt) -> Receipt:
         """One receipt for both."""

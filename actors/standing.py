@@ -10,7 +10,7 @@ from actors.mape import Action, Knowledge, Symptom
 MASS_ANOMALY = 0.30
 """Share of the updates that may stand out before the loop acts (specification of pattern weights, 11)."""
 
-SYMPTOMS = ("stragglers", "bound_exceeded", "mass_anomaly")
+SYMPTOMS = ("stragglers", "bound_exceeded", "mass_anomaly", "bound_used")
 """What `analyze` can find."""
 
 
@@ -64,15 +64,41 @@ def analyze(knowledge: Knowledge[Standing], now: Standing) -> list[Symptom]:
                 detail=f"{now.standing_out} of {now.screened} updates stand out",
             )
         )
+    if now.screened and 2 * now.standing_out > now.fault_bound > 0:
+        found.append(
+            Symptom(
+                name="bound_used",
+                severity=min(1.0, now.standing_out / now.fault_bound),
+                detail=f"{now.standing_out} of at most {now.fault_bound} liars have answered",
+            )
+        )
     return found
 
 
 def plan(knowledge: Knowledge[Standing], symptoms: Sequence[Symptom]) -> list[Action]:
-    """Actions against symptoms. Extends a window at most once a round (the round's machine bounds it too)."""
+    """Actions against symptoms. Extends a window at most once a round (the round's machine bounds it too).
+
+    Where more than half of the bound stood out, the next round waits for a higher quorum (`raised_quorum`).
+    Refusals for cause ask for nothing: who was refused is one of the f, and counts neither as silent nor as a
+    vote, so the honest majority among the n - f others has grown.
+    """
     del knowledge
     answers = {
         "stragglers": Action(name="extend_window", symptom="stragglers", parameters={"share": 0.5}),
         "bound_exceeded": Action(name="stricter_rule", symptom="bound_exceeded"),
         "mass_anomaly": Action(name="watch", symptom="mass_anomaly"),
+        "bound_used": Action(name="raise_quorum", symptom="bound_used"),
     }
     return [answers[symptom.name] for symptom in symptoms]
+
+
+def raised_quorum(*, n: int, f: int, standing_out: int, kept_out: int, newly_kept_out: int) -> int:
+    """How many valid updates the round after one in which ``standing_out`` stood out should wait for.
+
+    A quorum of n - f expects all f faults to be silent. Faults that lied have answered, so at most
+    f - standing_out of all agents are silent, and n - (f - standing_out) answer. Of these, agents that have
+    been kept out since do not count. Never below n - f, nor above those that can count. The round's machine
+    only waits for it: n - f are still enough at the deadline, so that liars who fall silent end nothing.
+    """
+    expected = n - (f - min(standing_out, f)) - newly_kept_out
+    return max(n - f, min(expected, n - kept_out))

@@ -16,6 +16,9 @@ The round closes
 - at once, aborted, when so many updates were refused for good, or so few were committed to, that no
   quorum can come together.
 
+A raised quorum only makes a round wait: for that many instead of n - f, and no longer than it is of use. When they
+cannot come any more, or at the deadline, n - f are enough, so nobody ends a round by falling silent.
+
 An agent has answered when its update was accepted, or refused for something that it signed itself.
 A lost host has not answered: it may come back.
 """
@@ -78,7 +81,7 @@ class Round:
     Attributes:
         terms: what was agreed when it was opened.
         phase: where it is.
-        quorum: valid updates needed; n - f unless raised.
+        quorum: valid updates waited for; n - f unless raised.
         deadline: age in seconds at which it closes.
         accepted, refused, lost, late, committed: what became of the agents.
         error: why it was aborted, or None.
@@ -243,10 +246,11 @@ class Round:
     def _settle(self, at: float) -> list[Instruction]:
         """Close, wait or abort, now that ``at`` seconds have passed."""
         valid, awaited = len(self.accepted), self._awaited()
-        if not awaited or valid + awaited < self.quorum:
-            return self._close() if valid >= self.quorum else self._abort(self._no_quorum())
+        least = self.terms.quorum
+        if not awaited or valid + awaited < least:
+            return self._close() if valid >= least else self._abort(self._no_quorum())
         instructions: list[Instruction] = []
-        if valid >= self.quorum:
+        if valid >= max(min(self.quorum, valid + awaited), least):
             if self._quorum_at is None:
                 self._quorum_at = at
                 instructions = [Wake(at=at + self.terms.linger_s)]
@@ -255,7 +259,7 @@ class Round:
         else:
             self._quorum_at = None  # a withdrawal may have broken it
             if at >= self.deadline:
-                return self._abort(self._no_quorum())
+                return self._close() if valid >= least else self._abort(self._no_quorum())
         return instructions
 
     def _awaited(self) -> int:
@@ -278,7 +282,7 @@ class Round:
         return QuorumError(
             round=self.terms.round,
             valid=valid,
-            quorum=self.quorum,
+            quorum=self.terms.quorum,
             n=n,
             f=self.terms.fault_bound,
             refused=len(self.refused),

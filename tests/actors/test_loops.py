@@ -10,6 +10,7 @@ import pytest
 from actors import aggregator, health, validator
 from actors.health import Health
 from actors.mape import Action, Knowledge, Loop, Symptom
+from actors.standing import raised_quorum
 from federation.convergence import ConvergenceCriterion, ConvergenceTracker
 from federation.errors import SettingError
 from telemetry.semconv import ActorKind
@@ -56,9 +57,12 @@ def test_hosts_that_are_down_are_revived_and_disagreement_is_noted() -> None:
         ({"valid": 4, "age": 0.79}, []),
         ({"valid": 4, "age": 0.8}, ["extend_window"]),
         ({"valid": 5, "age": 0.9}, []),
-        ({"valid": 7, "screened": 10, "standing_out": 3, "fault_bound": 3}, []),
-        ({"valid": 7, "screened": 10, "standing_out": 4, "fault_bound": 4}, ["watch"]),
-        ({"valid": 7, "screened": 10, "standing_out": 4, "fault_bound": 3}, ["stricter_rule"]),
+        ({"valid": 7, "screened": 10, "standing_out": 1, "fault_bound": 3}, []),
+        ({"valid": 7, "screened": 10, "standing_out": 2, "fault_bound": 3}, ["raise_quorum"]),
+        ({"valid": 7, "screened": 10, "standing_out": 3, "fault_bound": 3}, ["raise_quorum"]),
+        ({"valid": 7, "screened": 10, "standing_out": 4, "fault_bound": 4}, ["watch", "raise_quorum"]),
+        ({"valid": 7, "screened": 10, "standing_out": 4, "fault_bound": 3}, ["stricter_rule", "raise_quorum"]),
+        ({"valid": 7, "screened": 10, "standing_out": 2, "fault_bound": 0}, []),
     ],
 )
 def test_the_aggregator_sees_stragglers_and_liars(changes: dict[str, Any], found: list[str]) -> None:
@@ -66,6 +70,25 @@ def test_the_aggregator_sees_stragglers_and_liars(changes: dict[str, Any], found
     symptoms = aggregator.analyze(Knowledge(), standing)
     assert [action.name for action in aggregator.plan(Knowledge(), symptoms)] == found
     assert all(0 <= symptom.severity <= 1 for symptom in symptoms)
+
+
+@pytest.mark.parametrize(
+    ("standing_out", "kept_out", "newly", "wanted"),
+    [
+        (0, 0, 0, 67),  # all 33 faults may be silent
+        (20, 0, 0, 87),  # 20 of them have spoken: 13 may be silent
+        (33, 0, 0, 100),  # all have spoken: everybody answers
+        (40, 0, 0, 100),  # more than the bound: every honest answer is needed
+        (33, 33, 33, 67),  # all of them are kept out since, and nothing is left to wait for
+        (33, 10, 10, 90),
+        (3, 30, 0, 70),  # 30 were kept out before, and are silent as far as this goes
+        (33, 20, 0, 80),  # no more than can count
+        (2, 10, 10, 67),  # never below n - f
+    ],
+)
+def test_liars_who_speak_are_not_silent(standing_out: int, kept_out: int, newly: int, wanted: int) -> None:
+    found = raised_quorum(n=100, f=33, standing_out=standing_out, kept_out=kept_out, newly_kept_out=newly)
+    assert found == wanted
 
 
 @pytest.mark.parametrize(

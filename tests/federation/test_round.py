@@ -94,6 +94,14 @@ PATHS: dict[str, tuple[list[Event], list[list[Instruction]]]] = {
         [QuorumRaised(to=6, at=0.5), came("abcde", 1.0), Ticked(at=3.0), came("f", 4.0), Ticked(at=5.0)],
         [[], [], [], [Wake(at=5.0)], [aggregate("abcdef")]],
     ),
+    "a raised quorum that cannot come any more": (
+        [QuorumRaised(to=7, at=0.1), came("abcde", 1.0), came("", 2.0, refused={"g": "gate.norm"}), came("f", 3.0)],
+        [[], [], [], [aggregate("abcdef")]],
+    ),
+    "a raised quorum at the deadline": (
+        [QuorumRaised(to=7, at=0.1), came("abcdef", 1.0), Ticked(at=9.9), Ticked(at=10.0)],
+        [[], [], [], [aggregate("abcdef")]],
+    ),
     "an extended window": (
         [WindowExtended(by_s=5.0, at=8.0), Ticked(at=10.0), came("abcde", 12.0), Ticked(at=13.0)],
         [[Wake(at=15.0)], [], [Wake(at=13.0)], [aggregate("abcde")]],
@@ -122,7 +130,7 @@ def test_ways_to_close(fleet: Any, path: str) -> None:
         ([came("abcd", 1.0), Ticked(at=10.0)], 4, 0, 3),
         ([came("", 1.0, refused=dict.fromkeys("abc", "gate.norm"))], 0, 3, 4),
         ([came("abcde", 1.0), came("", 1.1, withdrawn=("a", "b", "c"))], 2, 3, 2),
-        ([QuorumRaised(to=7, at=0.1), came("abcdef", 1.0, refused={"g": "gate.weight"})], 6, 1, 0),
+        ([QuorumRaised(to=7, at=0.1), came("abcd", 1.0), Ticked(at=10.0)], 4, 0, 3),
     ],
 )
 def test_no_quorum_ends_in_the_numbers(fleet: Any, events: list[Event], valid: int, refused: int, missing: int) -> None:
@@ -132,7 +140,7 @@ def test_no_quorum_ends_in_the_numbers(fleet: Any, events: list[Event], valid: i
     error = abort.error
     assert isinstance(error, QuorumError)
     assert (error.valid, error.refused, error.missing) == (valid, refused, missing)
-    assert (error.n, error.f, error.quorum) == (7, 2, machine.quorum)
+    assert (error.n, error.f, error.quorum) == (7, 2, machine.terms.quorum)
     assert machine.phase is Phase.ABORTED
     assert machine.error is error
 
