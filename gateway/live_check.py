@@ -9,10 +9,10 @@ are ours, and off by default.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,7 +108,9 @@ def live_check(
     otlp_logs_stdout: Annotated[bool, typer.Option("--otlp-logs-stdout", help="Needs --engine weaver.")] = False,
     diagnostic_format: Annotated[
         str | None,
-        typer.Option("--diagnostic-format", help="Of the registry's faults: ansi or json.  [default: ansi]"),
+        typer.Option(
+            "--diagnostic-format", help="Of the registry's faults: ansi, json, gh_workflow_command.  [default: ansi]"
+        ),
     ] = None,
     diagnostic_stdout: Annotated[
         bool, typer.Option("--diagnostic-stdout", help="Print that on stdout instead of stderr.")
@@ -208,7 +210,11 @@ def _checked(settings: Settings, note: Callable[[str], None], given: Mapping[str
         policies=not settings.skip_policies,
         include_unreferenced=settings.include_unreferenced,
     )
-    registry_fails = _diagnosed(resolution.diagnostics, settings, given)
+    try:
+        registry_fails = _diagnosed(resolution.diagnostics, settings, given)
+    except ValueError as error:  # a format, or a section of the configuration, that cannot be
+        _complain(str(error))
+        return _USAGE
     if resolution.registry is None:
         return _FAILED
     streams = Streams(stdin=sys.stdin.buffer, stdout=sys.stdout, note=note, colour=_coloured())
@@ -228,25 +234,17 @@ def _checked(settings: Settings, note: Callable[[str], None], given: Mapping[str
 
 def _diagnosed(diagnostics: Sequence[Diagnostic], settings: Settings, given: Mapping[str, Any]) -> bool:
     """Print what is wrong with the registry; whether that fails the check."""
-    out = sys.stdout if "diagnostic_stdout" in given else sys.stderr
-    if given.get("diagnostic_format") == "json":
-        found = [
-            {
-                "error": one.error,
-                "diagnostic": {
-                    "message": one.fault.message,
-                    "ansi_message": one.fault.message,
-                    "severity": one.severity,
-                    "help": one.fault.help,
-                },
-            }
-            for one in diagnostics
-        ]
-        print(json.dumps(found), file=out, flush=True)
-    else:
-        for one in diagnostics:
-            print(f"{'warning' if one.passes else 'error'}: {one.fault.message}", file=out, flush=True)
-    return any(settings.future or not one.passes for one in diagnostics)
+    from telemetry.checker.checking import configured, exit_code
+    from telemetry.checker.diagnostics import Severity
+    from telemetry.checker.rendering import render
+
+    named = {name: given.get(name) for name in ("diagnostic_format", "diagnostic_stdout")}
+    options = configured(named, given.get("config"))
+    found = [replace(one, severity=Severity.ERROR) for one in diagnostics] if settings.future else diagnostics
+    stream = sys.stdout if options.diagnostic_stdout else sys.stderr
+    stream.write(render(found, options.diagnostic_format, colour=stream.isatty() and "NO_COLOR" not in os.environ))
+    stream.flush()
+    return bool(exit_code(found))
 
 
 def _coloured() -> bool:
@@ -259,6 +257,7 @@ def _complain(message: str) -> None:
 
 def _by_weaver(given: Mapping[str, Any]) -> int:
     """Hand everything that was asked for to Weaver's own binary."""
+    from telemetry.checker.checking import DEFAULT_REGISTRY
     from telemetry.checker.weaver import NoWeaverError, run_weaver
 
     own = [option(name) for name in _OWN_ONLY if name in given]
@@ -266,7 +265,7 @@ def _by_weaver(given: Mapping[str, Any]) -> int:
         _complain(f"{', '.join(own)}: Weaver does not have it; leave out --engine weaver.")
         return _USAGE
     try:
-        return run_weaver(weaver_arguments(given))
+        return run_weaver(weaver_arguments({"registry": DEFAULT_REGISTRY, **given}))
     except NoWeaverError as error:
         _complain(str(error))
         return Exit.MISSING_EXTRA

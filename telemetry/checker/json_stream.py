@@ -12,6 +12,7 @@ LONGEST = 64 << 20
 """Characters that one value may take."""
 
 _BLANK = " \t\n\r"
+_NUMERIC = "+-.eE0123456789"
 
 
 class JsonStreamError(ValueError):
@@ -91,8 +92,9 @@ class _Text:
                 if not self._more(step):
                     raise self.error(f"JSON; {error}") from None
                 continue
-            # A number may go on in the next chunk.
-            if end < len(self._held) or isinstance(found, str | list | dict) or not self._more(CHUNK):
+            # A number may go on in the next chunk, also where it seems to end before its fraction.
+            whole = isinstance(found, str | list | dict) or (end < len(self._held) and self._held[end] not in _NUMERIC)
+            if whole or not self._more(CHUNK):
                 self._at = end
                 return found
 

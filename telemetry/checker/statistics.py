@@ -110,7 +110,8 @@ class Statistics:
 def single_precision(value: float) -> float:
     """The number whose shortest decimal form is that of the nearest 32-bit float, which is what Weaver writes."""
     packed = struct.pack("<f", value)
-    return next(short for digits in range(1, 10) if struct.pack("<f", short := float(f"{value:.{digits}g}")) == packed)
+    [exact] = struct.unpack("<f", packed)
+    return next(short for digits in range(1, 10) if struct.pack("<f", short := float(f"{exact:.{digits}g}")) == packed)
 
 
 def _bounded(counts: Counter[str], name: str, times: int) -> None:
