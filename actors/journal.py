@@ -21,7 +21,7 @@ from federation.errors import SwarmError
 from federation.release import Release
 from federation.terms import Terms
 
-FORM = 1
+FORM = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
