@@ -108,6 +108,6 @@ TABLE: tuple[tuple[str, str, str, Callable[..., str]], ...] = (
         "`/metrics`, 1,000 agents",
         "< 50 ms",
         "scrape",
-        lambda result: f"{result['idle']['median_ms']:.0f} ms, {result['learning']['median_ms']:.0f} ms while rounds run",
+        lambda found: f"{found['idle']['median_ms']:.0f} ms, {found['learning']['median_ms']:.0f} ms while rounds run",
     ),
 )
