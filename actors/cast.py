@@ -21,6 +21,28 @@ INLINE = 100_000
 """Bytes up to which Ray sends an argument along with the call."""
 
 
+class Handles:
+    """Actor handles by name, each looked up once: a handle stays good when Ray restarts the actor.
+
+    Args:
+        find: from a name to a handle.
+    """
+
+    def __init__(self, find: Callable[[str], Handle]) -> None:
+        self._find = find
+        self._known: dict[str, Handle] = {}
+
+    def __call__(self, name: str) -> Handle:
+        handle = self._known.get(name)
+        if handle is None:
+            handle = self._known[name] = self._find(name)
+        return handle
+
+    def forget(self, name: str) -> None:
+        """Look it up anew next time: another actor may have its name by now."""
+        self._known.pop(name, None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
     """Who plays in the round.

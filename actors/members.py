@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from actors.cast import Cast, Handle, spread_release
+from actors.cast import Cast, Handle, Handles, spread_release
 from actors.config import AGGREGATOR, SwarmConfig, host_name, validator_name
 from actors.faults import LOST
 from actors.journal import Journal
@@ -57,20 +57,12 @@ class Members:
         self.hosts = {host_name(number): agents for number, agents in enumerate(shares)}
         self.validators = [validator_name(number) for number in range(config.validators)]
         self.idle: frozenset[str] = frozenset()
-        self._find_anew, self._put, self._revive = find, put, revive
-        self._handles: dict[str, Handle] = {}
+        self.find, self._put, self._revive = Handles(find), put, revive
 
     @property
     def roster(self) -> tuple[str, ...]:
         """The agents that have something to learn from; all of them when none has."""
         return tuple(agent for agent in self.agents if agent not in self.idle) or self.agents
-
-    def find(self, name: str) -> Handle:
-        """The handle of an actor. It stays good when Ray restarts the actor, so it is looked up once."""
-        handle = self._handles.get(name)
-        if handle is None:
-            handle = self._handles[name] = self._find_anew(name)
-        return handle
 
     async def enrol(self, journal: Journal) -> None:
         """Write down every agent's public key, and find out who is idle.
@@ -166,7 +158,7 @@ class Members:
         for host in hosts:
             if await self._status_of(host) is None:
                 self._revive(host)
-                self._handles.pop(host, None)  # it may be another actor now
+                self.find.forget(host)
                 silent.append(host)
         return tuple(silent)
 

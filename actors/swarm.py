@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from actors import cluster
 from actors.agent import Reading
-from actors.cast import Handle
+from actors.cast import Handle, Handles
 from actors.config import AGGREGATOR, COORDINATOR, NAMESPACE, SwarmConfig, host_name, validator_name
 from federation.errors import SwarmError
 
@@ -31,9 +31,8 @@ class Swarm:
     ) -> None:
         self.facts = facts
         self._owns_cluster = owns_cluster
-        self._find = find
+        self._find = Handles(find)
         self._homes: dict[str, str] = {}
-        self._handles: dict[str, Handle] = {}
 
     @classmethod
     async def start(cls, config: SwarmConfig, *, address: str = "local", cpus: int | None = None) -> Swarm:
@@ -181,11 +180,9 @@ class Swarm:
         async def told(name: str) -> bytes | None:
             try:
                 async with asyncio.timeout(timeout_s):
-                    if name not in self._handles:
-                        self._handles[name] = self._find(name)
-                    return await self._handles[name].metrics.remote()
+                    return await self._find(name).metrics.remote()
             except (*_lost(), SwarmError, TimeoutError, ValueError):
-                self._handles.pop(name, None)  # it may come back as another actor
+                self._find.forget(name)
                 return None
 
         return dict(zip(names, await asyncio.gather(*(told(name) for name in names)), strict=True))
@@ -210,7 +207,11 @@ class Swarm:
     async def _at_home(self, agent: str, method: str, *arguments: Any) -> Any:
         if agent not in self._homes:
             self._homes[agent] = await self._ask("host_of", agent)
-        return await _answer(getattr(self._find(self._homes[agent]), method).remote(agent, *arguments))
+        try:
+            return await _answer(getattr(self._find(self._homes[agent]), method).remote(agent, *arguments))
+        except _lost():
+            self._find.forget(self._homes[agent])
+            raise
 
     async def _ask(self, method: str, *arguments: Any, **named: Any) -> Any:
         """The coordinator's answer; waits while it is being restarted, and asks again."""
@@ -219,6 +220,7 @@ class Swarm:
             try:
                 return await _answer(getattr(self._find(COORDINATOR), method).remote(*arguments, **named))
             except _lost():
+                self._find.forget(COORDINATOR)
                 if asyncio.get_running_loop().time() > deadline:
                     raise
                 await asyncio.sleep(0.2)
