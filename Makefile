@@ -34,7 +34,8 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/pyright
-	$(BIN)/python -m telemetry.generator --check
+	$(BIN)/swarmlore registry generate --check
+	$(BIN)/swarmlore registry check -r registry --future --quiet
 	$(BIN)/python -m dashboards --check
 
 bench: $(STAMP)
