@@ -133,7 +133,7 @@ def join(address: str = "local", *, cpus: int | None = None) -> dict[str, Any]:
         logging.getLogger("ray").setLevel(logging.ERROR)  # it says, among other things, which thread this is
         try:
             _in_lasting_thread(lambda: ray.init(**options))
-        except Exception as error:  # noqa: BLE001 - Ray raises bare ones too, as for a node that starts too slowly
+        except Exception as error:  # Ray raises bare ones too, as for a node that starts too slowly
             raise ClusterError(address=address, found=f"{type(error).__name__}: {error}"[:300]) from error
     return {
         "address": ray.get_runtime_context().gcs_address,
