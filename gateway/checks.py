@@ -63,13 +63,14 @@ def packages(found: Sequence[Package]) -> list[Check]:
     return checks
 
 
-def authentication(address: str, mode: str | None, *, token: bool) -> Check:
-    """Whether Ray's authentication mode here can fit the cluster's.
+def authentication(address: str, mode: str | None, *, token: bool, refusal: str = "") -> Check:
+    """Whether Ray's authentication mode here can fit the cluster's, or does not, when the cluster was asked.
 
     Args:
         address: local, auto or host:port.
         mode: ``RAY_AUTH_MODE`` as the user has set it; None when not.
         token: whether a token is at hand, in the environment or in the home folder.
+        refusal: what the cluster said when it did not let us in; empty when it did, or was not asked.
     """
     name, stated = "ray auth", f"RAY_AUTH_MODE={mode}" if mode else "RAY_AUTH_MODE not set"
     held = "a token is at hand" if token else "no token"
@@ -78,6 +79,13 @@ def authentication(address: str, mode: str | None, *, token: bool) -> Check:
         return fail(name, found, "RAY_AUTH_MODE must be disabled or token.")
     if mode == "token" and not token:
         return fail(name, found, "Set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the cluster's token.")
+    if "auth" in refusal.lower():
+        return fail(
+            name,
+            f"{found}; the cluster says {refusal}",
+            "It asks for another token, or for one at all. Set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the cluster's "
+            "own, and RAY_AUTH_MODE to token, or leave that unset.",
+        )
     if address == "local":
         return ok(name, found if mode else f"{found}; a cluster of our own on loopback uses none")
     if mode == "disabled" and token:

@@ -40,12 +40,16 @@ def doctor(
 
     async def work() -> int:
         where = address if address == "local" else resolved(address, state_dir)
+        mode, token = os.environ.get("RAY_AUTH_MODE"), probes.token_at_hand()  # before joining sets what is missing
         found = _here(where, state_dir, otlp)
+        refusal = ""
         if ray:
             with output.progress("starting a Ray to try it" if where == "local" else f"joining {where}"):
-                found += await asyncio.to_thread(_there, where)
+                there, refusal = await asyncio.to_thread(_there, where)
+            found += there
         else:
             found += [checks.niceness(os.nice(0), None), checks.object_store(None, probes.shared_memory())]
+        found.insert(1, checks.authentication(where, mode, token=token, refusal=refusal))
         healthy = all(check.state != State.FAIL for check in found)
         output.document({"healthy": healthy, "checks": [asdict(check) for check in found]})
         for check in found:
@@ -62,7 +66,6 @@ def _here(address: str, state_dir: Path, otlp: str | None) -> list[Check]:
     found = [
         checks.python_version(sys.version_info[:3]),
         *checks.packages(probes.installed()),
-        checks.authentication(address, os.environ.get("RAY_AUTH_MODE"), token=probes.token_at_hand()),
         checks.uv_hook(os.environ.get("RAY_ENABLE_UV_RUN_RUNTIME_ENV"), under_uv=probes.under_uv()),
         checks.temporary_path(probes.temporary_folder()),
         *checks.state_folder(probes.state_directory(state_dir)),
@@ -74,18 +77,20 @@ def _here(address: str, state_dir: Path, otlp: str | None) -> list[Check]:
     return found
 
 
-def _there(address: str) -> list[Check]:
-    """What only a cluster can tell."""
+def _there(address: str) -> tuple[list[Check], str]:
+    """What only a cluster can tell, and why it did not let us in; empty when it did."""
     from actors.cluster import ClusterError
 
     quiet()
     try:
         facts, worker, error = probes.ask_cluster(address)
     except ClusterError as unreachable:
-        return [checks.cluster(address, None, str(unreachable.fields["found"]))]
-    return [
+        reason = str(unreachable.fields["found"])
+        return [checks.cluster(address, None, reason)], reason
+    told = [
         checks.cluster(address, facts, None),
         checks.worker(worker, *probes.own_versions(), error),
         checks.niceness(os.nice(0), None if worker is None else worker.nice),
         checks.object_store(facts["object_store"], probes.shared_memory()),
     ]
+    return told, ""

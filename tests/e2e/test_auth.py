@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,13 @@ def test_a_cluster_with_a_token_is_joined_with_the_one_at_home(
     assert (status["rounds"], status["agents"], status["phase"]) == (2, AGENTS, "idle")
     assert all(answer is not None for answer in status["actors"].values())
     assert swarmlore.document(tmp_path, "down", *at, **user)["ended"] == len(status["actors"]) + 1  # the coordinator
+
+
+def test_the_doctor_says_that_the_token_is_missing(tmp_path: Path, swarmlore: Any, token_head: str) -> None:
+    done = swarmlore(tmp_path, "doctor", "--address", token_head, "--json", code=7, HOME=str(tmp_path))
+    found = json.loads(done.stdout)
+    states = {check["name"]: check["state"] for check in found["checks"]}
+    assert (states["ray auth"], states["ray"], found["healthy"]) == ("fail", "fail", False)
 
 
 @pytest.mark.parametrize("case", ["nothing", "disabled", "no token", "another token"])

@@ -49,6 +49,25 @@ def test_the_matrix_of_authentication(address: str, mode: str | None, token: boo
     assert bool(found.advice) == (state != State.OK)
 
 
+@pytest.mark.parametrize(
+    ("mode", "token", "refusal", "state"),
+    [
+        (None, False, "AuthenticationError: InvalidAuthToken", State.FAIL),
+        ("disabled", True, "RpcError: Authentication token is missing", State.FAIL),
+        ("token", True, "AuthenticationError: InvalidAuthToken", State.FAIL),
+        (None, False, "ConnectionRefusedError: [Errno 111] Connection refused", State.OK),
+        (None, False, "", State.OK),
+    ],
+)
+def test_a_cluster_that_refuses_the_token_is_no_clean_bill(
+    mode: str | None, token: bool, refusal: str, state: State
+) -> None:
+    found = checks.authentication("10.0.0.1:6379", mode, token=token, refusal=refusal)
+    assert found.state == state
+    assert (refusal in found.found) == (state == State.FAIL or not refusal)
+    assert ("RAY_AUTH_TOKEN_PATH" in found.advice) == (state == State.FAIL)
+
+
 def test_the_uv_hook_is_off_unless_somebody_switched_it_on() -> None:
     assert checks.uv_hook(None, under_uv=True).state == State.OK
     assert checks.uv_hook("0", under_uv=False).state == State.OK
