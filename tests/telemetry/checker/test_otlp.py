@@ -53,11 +53,9 @@ def spans() -> ExportTraceServiceRequest:
         "none": value(),
     }.items():
         span.attributes.append(KeyValue(key=key, value=held))
-    for key, items in {"l": ("x", "y"), "mixed": ("x", 1)}.items():
+    for key, last in {"l": value(string_value="y"), "mixed": value(int_value=1)}.items():
         pair = span.attributes.add(key=key)
-        for item in items:
-            kind = "string_value" if isinstance(item, str) else "int_value"
-            pair.value.array_value.values.append(AnyValue(**{kind: item}))
+        pair.value.array_value.values.extend([value(string_value="x"), last])
     pair = span.attributes.add(key="pairs")
     pair.value.kvlist_value.values.append(KeyValue(key="k", value=value(int_value=1)))
     span.events.add(name="e").attributes.append(KeyValue(key="k", value=value(int_value=1)))
@@ -113,7 +111,7 @@ def test_metrics() -> None:
         "counter": "counter", "updown": "updowncounter", "gauge": "gauge", "histogram": "histogram",
         "exponential": "histogram", "summary": "Summary", "empty": "Unspecified",
     }  # fmt: skip
-    [point] = made["counter"].data_points or ()
+    [point] = list(made["counter"].data_points or ())
     assert isinstance(point, NumberPoint)
     assert (point.value, point.flags) == (3, 1)
     exemplar, other = point.exemplars
@@ -122,7 +120,7 @@ def test_metrics() -> None:
     assert (other.span_id, other.trace_id) == ("", "")
     assert [p.value for p in made["updown"].data_points or () if isinstance(p, NumberPoint)] == [None]
     assert [p.value for p in made["gauge"].data_points or () if isinstance(p, NumberPoint)] == [None]
-    [histogram] = made["histogram"].data_points or ()
+    [histogram] = list(made["histogram"].data_points or ())
     assert isinstance(histogram, HistogramPoint)
     assert (histogram.count, histogram.sum, histogram.bucket_counts, histogram.explicit_bounds) == (
         2,
@@ -131,7 +129,7 @@ def test_metrics() -> None:
         [0.5],
     )
     assert (histogram.min, histogram.max) == (None, 1.0)
-    [exponential] = made["exponential"].data_points or ()
+    [exponential] = list(made["exponential"].data_points or ())
     assert isinstance(exponential, ExponentialPoint)
     assert (exponential.scale, exponential.zero_count, exponential.negative) == (3, 1, None)
     assert exponential.positive == (1, [1])

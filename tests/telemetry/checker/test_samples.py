@@ -91,7 +91,8 @@ def test_points_take_the_first_form_that_fits_all() -> None:
     assert [type(point) for point in points(histogram)] == [HistogramPoint]
     assert [type(point) for point in points({**histogram, "scale": 2, "zero_count": 1})] == [HistogramPoint]
     assert points({**number, "exemplars": [EXEMPLAR]})[0].exemplars[0].span_id == "s"
-    for bad in ([number, histogram], [{}], [5], [{**number, "flags": "x"}]):
+    wrong: list[list[Any]] = [[number, histogram], [{}], [5], [{**number, "flags": "x"}]]
+    for bad in wrong:
         with pytest.raises(SampleError):
             points(*bad)
     for key in EXEMPLAR:

@@ -380,7 +380,7 @@ def test_what_is_no_otlp_over_grpc_gets_a_clear_error(listen: Listen) -> None:
         for data, compression, code, said in cases:
             with pytest.raises(grpc.RpcError) as caught:
                 export(data, compression=compression)
-            assert (caught.value.code(), said in caught.value.details()) == (code, True), caught.value.details()
+            assert (caught.value.code(), said in str(caught.value.details())) == (code, True), caught.value.details()
         profiles = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export"
         with pytest.raises(grpc.RpcError) as caught:
             channel.unary_unary(profiles)(b"")
@@ -476,7 +476,8 @@ def test_inactivity_ends_it(listen: Listen) -> None:
 def test_ports_that_are_taken_are_an_error(listen: Listen, shop: Registry) -> None:
     live = listen()
     for name, what in (("otlp_grpc_port", "grpc"), ("admin_port", "admin"), ("http_port", "http")):
-        ports = {"otlp_grpc_port": 0, "admin_port": 0, "http_port": 0} | {name: live.session.ports[what]}
+        ports: dict[str, Any] = {"otlp_grpc_port": 0, "admin_port": 0, "http_port": 0}
+        ports[name] = live.session.ports[what]
         streams = Streams(stdin=io.BytesIO(), stdout=io.StringIO(), note=lambda _: None)
         with pytest.raises(PortError, match=str(live.session.ports[what])):
             Session(Settings(**ports), shop, streams).run()

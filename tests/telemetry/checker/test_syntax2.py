@@ -129,4 +129,4 @@ def test_an_entity_needs_an_identity(tmp_path: Path) -> None:
     text = "file_format: definition/2\nentities: [{type: n, identity: [], brief: N., stability: stable}]"
     (tmp_path / "b.yaml").write_text(text, "utf-8")
     _, (diagnostic,) = found_in(tmp_path, "")
-    assert diagnostic.fault.kind == "EntityMissingIdentity"
+    assert [part.kind for part in diagnostic.fault.parts] == ["EntityMissingIdentity"]
