@@ -73,6 +73,13 @@ def _compression(result: Any) -> str:
     )
 
 
+def _live_check(result: Any) -> str:
+    return "; ".join(
+        f"{name} {rate['samples_per_s']:,} ({rate['slowest_per_s']:,} to {rate['fastest_per_s']:,})"
+        for name, rate in result["figures"].items()
+    )
+
+
 def _ingest(result: Any) -> str:
     return "; ".join(f"{row['what']} {row['spans_per_s']:,}" for row in result["rows"])
 
@@ -90,6 +97,7 @@ TABLE: tuple[tuple[str, str, str, Callable[..., str]], ...] = (
     ("KL check, 1,000 parameters", "≤ 1 ms", "judgement", _kl),
     ("compression, and points of accuracy it costs", "10 x", "compression", _compression),
     ("agents' spans taken a second on one core, bytes to experiences", "≥ 10,000", "ingest", _ingest),
+    ("samples that a live check takes a second on one core, bytes to report", "≥ 20,000", "live-check", _live_check),
     (
         "100 agents ready, after Ray is up",
         "≤ 2 s",
