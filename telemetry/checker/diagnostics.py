@@ -112,28 +112,31 @@ class Fatal(Exception):  # noqa: N818, what Weaver calls a fatal error
     Args:
         faults: one or several; several are reported as one compound.
         layers: names of the layers of Weaver that they come through, outermost first.
+        together: whether Weaver makes a compound of them also when there is only one.
     """
 
-    def __init__(self, *faults: Fault, layers: tuple[str, ...] = ()) -> None:
+    def __init__(self, *faults: Fault, layers: tuple[str, ...] = (), together: bool = False) -> None:
         super().__init__("\n\n".join(fault.message for fault in faults))
         self.faults = faults
         self.layers = layers
+        self.together = together
 
     @property
     def diagnostic(self) -> Diagnostic:
         """The one diagnostic that Weaver makes of it."""
-        return Diagnostic(fault=compound(self.faults), layers=self.layers)
+        whole = self.faults[0] if len(self.faults) == 1 and not self.together else compound(self.faults)
+        return Diagnostic(fault=whole, layers=self.layers)
 
     def within(self, *layers: str) -> Fatal:
         """The same faults, seen from further out."""
-        return Fatal(*self.faults, layers=layers)
+        return Fatal(*self.faults, layers=layers, together=self.together)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _fatal, (self.faults, self.layers)
+        return _fatal, (self.faults, self.layers, self.together)
 
 
-def _fatal(faults: tuple[Fault, ...], layers: tuple[str, ...]) -> Fatal:
-    return Fatal(*faults, layers=layers)
+def _fatal(faults: tuple[Fault, ...], layers: tuple[str, ...], together: bool) -> Fatal:
+    return Fatal(*faults, layers=layers, together=together)
 
 
 class RegistryError(ValueError):
@@ -158,9 +161,7 @@ class RegistryError(ValueError):
 
 
 def compound(faults: Sequence[Fault]) -> Fault:
-    """Several faults as the one that Weaver makes of them; a single one stays as it is."""
-    if len(faults) == 1:
-        return faults[0]
+    """Several faults as the one that Weaver makes of them."""
     return Fault(
         kind="CompoundError",
         fields=[fault.error for fault in faults],

@@ -81,10 +81,10 @@ def with_inherited(
             result[i] = ready
             done[ready.id] = ready
         if len(left) == len(waiting):
-            raise Fatal(*fatal, *faults, layers=("Resolver",))
+            raise Fatal(*fatal, *faults, layers=("Resolver",), together=True)
         waiting = left
     if fatal:
-        raise Fatal(*fatal, layers=("Resolver",))
+        raise Fatal(*fatal, layers=("Resolver",), together=True)
     return [result[i] for i in range(len(groups))], extended
 
 

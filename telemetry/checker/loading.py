@@ -122,15 +122,16 @@ class Loader:
             message = f"The following error occurred during the processing of semantic convention file: {error}"
             fault = Fault(kind="SemConvSpecError", fields={"error": error}, message=message)
             raise Fatal(fault, layers=("Resolver", _LAYER))
-        broken: list[Fault] = []
+        broken: list[Fatal] = []
         for relative in self._paths(folder):
             shown_path = f"{path.rstrip('/')}/{relative}"
             try:
                 yield self._file(folder / relative, relative, shown_path)
             except Fatal as error:
-                broken += error.faults
+                broken.append(error)
         if broken:
-            raise Fatal(*broken, layers=("Resolver", _LAYER))
+            faults = [fault for error in broken for fault in error.faults]
+            raise Fatal(*faults, layers=("Resolver", _LAYER), together=any(error.together for error in broken))
 
     def _paths(self, folder: Path) -> list[str]:
         """Paths of the convention files below a folder, sorted; policies are refused on the way."""

@@ -248,7 +248,8 @@ def _referenced(
                 definitions[found.name] = found
             made[i].append(found)
         if len(left) == len(waiting):
-            raise Fatal(*(_unresolved(groups[i], item.name, where) for i, item in left), layers=_LAYERS)
+            faults = (_unresolved(groups[i], item.name, where) for i, item in left)
+            raise Fatal(*faults, layers=_LAYERS, together=True)
         waiting = left
     return [
         replace(group, attributes=tuple(sorted(attributes, key=lambda item: item.name)))
@@ -310,7 +311,7 @@ def _refuse_unknown_entities(
                 fields = {"group_id": group.id, "entity_type": name, "provenance": where(group.file).json}
             faults.append(Fault(kind=kind, fields=fields, message=message, file=group.file, line=group.line))
     if faults:
-        raise Fatal(*faults, layers=_LAYERS)
+        raise Fatal(*faults, layers=_LAYERS, together=True)
 
 
 def _group(spec: GroupSpec) -> Group:

@@ -270,7 +270,7 @@ def refuse(spec: FileSpec, path: str) -> None:
                 Fault(kind="EntityMissingIdentity", fields=fields, message=message, file=path, line=group.line)
             )
     if faults:
-        raise Fatal(*faults)
+        raise Fatal(*faults, together=True)
 
 
 def warnings(root: MappingNode, path: str) -> list[Fault]:
