@@ -27,9 +27,11 @@ async def watch_screen(swarm: Swarm, after: int | None, count: int | None) -> No
 
     console = Console(highlight=False)
     status: dict[str, Any] = await swarm.status()
-    known: int = status["rounds"]
+    last: int = status["rounds"]
     rounds: deque[dict[str, Any]] = deque(maxlen=KEPT)
-    rounds.extend(await swarm.records(max(known - KEPT, 0) if after is None else after, limit=KEPT, brief=True))
+    if after is None:
+        rounds.extend(await swarm.records(max(last - KEPT, 0), limit=KEPT, brief=True))
+        last = rounds[-1]["round"] if rounds else last
 
     def drawn() -> Any:
         return screen(status, list(rounds), width=console.width, height=console.height)
@@ -48,7 +50,7 @@ async def watch_screen(swarm: Swarm, after: int | None, count: int | None) -> No
         beating = asyncio.create_task(beat())
         try:
             seen = 0
-            async for record in swarm.watch(rounds[-1]["round"] if rounds else known if after is None else after):
+            async for record in swarm.watch(last if after is None else after):
                 rounds.append(record)
                 live.update(drawn(), refresh=True)
                 seen += 1

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -49,6 +52,33 @@ def ask(url: str, method: str = "GET", **headers: str) -> tuple[int, Any]:
         return error.code, json.loads(error.read())
 
 
+def on_a_terminal(swarmlore: Command, folder: Path, *arguments: str) -> str:
+    """What a command draws on a terminal of 100 columns."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway.cli", *arguments],
+        cwd=folder,
+        env=swarmlore.environment(TERM="xterm", COLUMNS="100", LINES="40"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    found, deadline = bytearray(), time.monotonic() + 60
+    try:
+        while time.monotonic() < deadline:
+            if select.select([ours], [], [], 1.0)[0]:
+                found += os.read(ours, 65536)
+    except OSError:
+        pass  # Linux says EIO when the other side is closed
+    finally:
+        os.close(ours)
+        if process.poll() is None:
+            process.terminate()
+        assert process.wait(60) == 0, found.decode(errors="replace")
+    return found.decode(errors="replace")
+
+
 def ended(process: subprocess.Popen[str], with_signal: int) -> str:
     process.send_signal(with_signal)
     try:
@@ -86,6 +116,10 @@ def test_serve_starts_a_swarm_and_another_gateway_joins_it(swarmlore: Command, t
         seen = next(line for line in stream if line.startswith(b"id: "))
         assert seen.strip() == b"id: 2"
         assert ask(f"{other}/v1/releases/9/rollback", "POST", **right)[1]["code"] == "release.unknown"
+
+        shown = on_a_terminal(swarmlore, tmp_path, "watch", "--after", "0", "--count", "2")
+        assert "Healthy: 6 agents" in shown
+        assert "validator-0" in shown
 
         error = ended(second, signal.SIGINT)
         assert second.returncode == 130, error
