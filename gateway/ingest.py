@@ -18,7 +18,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from federation.errors import SwarmError
-from gateway.intake import Intake
+from gateway.intake import Intake, IntakeSettings
 from gateway.otlp import (
     Decoded,
     Encoding,
@@ -31,9 +31,11 @@ from gateway.otlp import (
     inflated,
     refusal,
 )
+from telemetry import Telemetry
 from telemetry.semconv import Outcome
 from workloads.gradients.experience import Experience
-from workloads.trajectories import Converted, Tally
+from workloads.trajectories import Admission, Conversion, Converted, Layout, Tally
+from workloads.trajectories.conventions import TASK_ID
 
 Observe = Callable[[str, Sequence[object]], Awaitable[int]]
 
@@ -100,7 +102,7 @@ class Receiver:
         self._failure: BaseException | None = None
 
     @property
-    def admission(self) -> Any:
+    def admission(self) -> Admission:
         """Which attributes are let in."""
         return self._intake.settings.admission
 
@@ -203,6 +205,22 @@ class Receiver:
                 await self._pause(1.0)
             else:
                 return True
+
+
+def receiver_for(
+    observe: Observe, layout: Layout, *, telemetry: Telemetry | None = None, task_attribute: str = TASK_ID
+) -> Receiver:
+    """A receiver with the defaults: tries of a task are compared by fours, each step has its try's advantage.
+
+    Args:
+        observe: gives experiences to an agent; `actors.Swarm.observe`.
+        layout: that the swarm learns by.
+        telemetry: of this process; None to count for nobody.
+        task_attribute: names the task of a run.
+    """
+    admission = Admission(task_attribute=task_attribute, features=tuple(name for name, _ in layout.features))
+    settings = IntakeSettings(conversion=Conversion(layout=layout), admission=admission)
+    return Receiver(Intake(settings, telemetry=telemetry), observe)
 
 
 def router(receiver: Receiver) -> APIRouter:

@@ -173,15 +173,13 @@ def _bad(path: Path, number: int, reason: str, reading: Reading, *, strict: bool
 
 def _layout(path: Path | None, tools: str | None) -> Layout | None:
     from federation.errors import SettingError
+    from gateway.learning import layout_from
     from workloads.trajectories import Layout
 
     if path is not None and tools is not None:
         raise SettingError(name="tools", found=tools, needed="left out with --layout, which names them")
     if path is not None:
-        try:
-            return Layout.from_json(path.read_text())
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingError(name="layout", found=str(path), needed=f"a file that can be read ({error})") from error
+        return layout_from(path)
     if tools is not None:
         return Layout(tools=tuple(tool.strip() for tool in tools.split(",")))
     return None

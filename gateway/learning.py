@@ -18,6 +18,7 @@ from federation.workload import Corruption, Workload
 
 if TYPE_CHECKING:
     from workloads.gradients import ExperienceFiles
+    from workloads.trajectories import Layout
 
 _LIARS = 0x11A5
 """Keeps the choice of liars apart from everything else that a seed draws."""
@@ -111,20 +112,42 @@ def experiences(paths: Sequence[Path], *, strict: bool) -> tuple[Workload, Exper
         ExperienceError: when no line is an experience to learn from.
     """
     from workloads.gradients import ExperienceFiles, GradientsWorkload, LearningSettings
+
+    layout = layout_of(paths)
+    source = ExperienceFiles(
+        paths=tuple(str(path.absolute()) for path in paths),
+        strict=strict,
+        number_of_actions=layout.actions if layout else None,
+    )
+    return GradientsWorkload(data=source, learning=LearningSettings(pessimism=1.0 if layout else 0.0)), source
+
+
+def layout_from(path: Path) -> Layout:
+    """The layout in a file.
+
+    Raises:
+        SettingError: when it cannot be read, or is none.
+    """
     from workloads.trajectories import Layout
 
-    beside = [layout for path in paths if (layout := layout_beside(path)).exists()]
-    layouts = {Layout.from_json(path.read_text()) for path in beside}
+    try:
+        return Layout.from_json(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(name="layout", found=str(path), needed=f"a file that can be read ({error})") from error
+
+
+def layout_of(paths: Sequence[Path]) -> Layout | None:
+    """The layout that stands beside files of experiences; None when none does.
+
+    Raises:
+        SettingError: when they have different ones.
+    """
+    layouts = {layout_from(layout_beside(path)) for path in paths if layout_beside(path).exists()}
     if len(layouts) > 1:
         raise SettingError(
             name="experiences", found=f"{len(layouts)} layouts", needed="files of one layout: ingest them with --layout"
         )
-    source = ExperienceFiles(
-        paths=tuple(str(path.absolute()) for path in paths),
-        strict=strict,
-        number_of_actions=next((layout.actions for layout in layouts), None),
-    )
-    return GradientsWorkload(data=source, learning=LearningSettings(pessimism=1.0 if layouts else 0.0)), source
+    return next(iter(layouts), None)
 
 
 def layout_beside(path: Path) -> Path:

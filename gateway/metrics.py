@@ -22,6 +22,11 @@ TIMEOUT_S = 2.0
 """How long an actor may take; Prometheus itself waits ten seconds by default."""
 
 
+def scraped() -> Telemetry:
+    """The telemetry of a gateway that is only scraped."""
+    return Telemetry.start(TelemetryConfig(prometheus=True), actor_kind=semconv.ActorKind.GATEWAY, instance=INSTANCE)
+
+
 class Gathering:
     """Gathers what the actors of a swarm have measured.
 
@@ -33,9 +38,7 @@ class Gathering:
 
     def __init__(self, swarm: Swarm, telemetry: Telemetry | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
         self._swarm = swarm
-        self._telemetry = telemetry or Telemetry.start(
-            TelemetryConfig(prometheus=True), actor_kind=semconv.ActorKind.GATEWAY, instance=INSTANCE
-        )
+        self._telemetry = telemetry or scraped()
         self._timeout_s = timeout_s
         self._under_way: asyncio.Task[list[bytes]] | None = None
 

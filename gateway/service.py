@@ -12,12 +12,13 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
 from actors import Swarm
-from gateway import assets, metrics
+from gateway import assets, ingest, metrics
 from gateway.feed import Feed
 from gateway.guard import Guard
 from gateway.problems import SCHEMA, TooLarge, answer_with_problems
 from gateway.rest import agents, events, health, releases, rounds
 from telemetry import Telemetry
+from workloads.trajectories import Layout
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a request's body; routes that take more say so themselves."""
@@ -58,6 +59,7 @@ def service(
     body_limit: int = BODY_LIMIT,
     pulse_s: float = 1.0,
     telemetry: Telemetry | None = None,
+    layout: Layout | None = None,
 ) -> FastAPI:
     """The application over a running swarm.
 
@@ -68,7 +70,9 @@ def service(
         body_limit: bytes of a request's body, for routes that set no limit of their own.
         pulse_s: pause between the statuses in the event stream.
         telemetry: of this process; by default one that `/metrics` alone shows.
+        layout: that the swarm learns tools by. With it, `/v1/traces` and `/v1/logs` take agents' telemetry.
     """
+    telemetry = telemetry or metrics.scraped()
     feed = Feed(swarm, pulse_s=pulse_s)
 
     @asynccontextmanager
@@ -102,6 +106,8 @@ def service(
         metrics.router(swarm, telemetry),
     ):
         app.include_router(routes)
+    if layout is not None:
+        app.include_router(ingest.router(ingest.receiver_for(swarm.observe, layout, telemetry=telemetry)))
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Guard, token=token, names=names)
     app.secured = token is not None

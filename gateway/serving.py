@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from actors import Swarm
+    from workloads.trajectories import Layout
 
 TOKEN_VARIABLE = "SWARMLORE_TOKEN"  # noqa: S105 - its name, not its value
 DRAIN_S = 10
@@ -88,6 +89,15 @@ def serve(
     seed: Seed = 0,
     run_id: RunId = "swarm",
     otlp: Otlp = None,
+    layout: Annotated[
+        Path | None,
+        typer.Option(
+            "--layout",
+            help="Take agents' OTLP on /v1/traces and /v1/logs, by this layout, as `ingest --out` wrote it. With "
+            "--start, the one beside --experiences is found by itself.",
+            dir_okay=False,
+        ),
+    ] = None,
     state_dir: StateDir = STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -99,10 +109,14 @@ def serve(
     output = Output(as_json=as_json)
 
     async def work() -> None:
+        from gateway.learning import layout_from, layout_of
+
         token = _token(token_file, host, insecure=insecure)
         if not start:
-            await listen(await connected(address, state_dir), host, port, token, output)
+            chosen = None if layout is None else layout_from(layout)
+            await listen(await connected(address, state_dir), host, port, token, output, layout=chosen)
             return
+        chosen = layout_of(experiences or []) if layout is None else layout_from(layout)
         config, report = configuration(
             paths=experiences or [],
             strict=strict,
@@ -133,7 +147,7 @@ def serve(
             with marked(swarm.facts["address"], state_dir) if own else contextlib.nullcontext():
                 if interval is not None:
                     await swarm.start_learning(interval)
-                await listen(swarm, host, port, token, output)
+                await listen(swarm, host, port, token, output, layout=chosen)
         finally:
             if own:
                 await swarm.stop()
@@ -141,7 +155,9 @@ def serve(
     run(work, output)
 
 
-async def listen(swarm: Swarm, host: str, port: int, token: str | None, output: Output) -> None:
+async def listen(
+    swarm: Swarm, host: str, port: int, token: str | None, output: Output, *, layout: Layout | None = None
+) -> None:
     """Serve a swarm until this is cancelled; then end the streams, let requests finish, and return.
 
     Raises:
@@ -151,10 +167,10 @@ async def listen(swarm: Swarm, host: str, port: int, token: str | None, output: 
     from gateway.service import service
 
     names = LOOPBACK_NAMES if token is None and is_loopback(host) else None
-    app = service(swarm, token=token, names=names)
+    app = service(swarm, token=token, names=names, layout=layout)
     server = server_of(app, host, port)
     where = f"http://{f'[{host}]' if ':' in host else host}:{server.config.port}/"
-    facts = {**swarm.facts, "url": where, "token": token is not None}
+    facts = {**swarm.facts, "url": where, "token": token is not None, "otlp": layout is not None}
     serving = asyncio.ensure_future(server.serve(sockets=[server.config.bound]))
     try:
         output.event("serving", facts)
