@@ -11,7 +11,9 @@ import pytest
 
 from actors import Swarm, SwarmConfig, cluster
 from actors.config import AGGREGATOR, COORDINATOR, host_name, validator_name
+from federation.compression import TopKCodec
 from federation.errors import QuorumError, SettingError
+from workloads.gradients import DigitsBandit, GradientsWorkload
 
 SPECIFIED = {
     "round", "total_duration_ms", "local_training_ms", "aggregation_ms", "convergence_ms", "distribution_ms",
@@ -95,6 +97,39 @@ async def test_an_actor_killed_in_mid_round_changes_no_release(
         assert len(await swarm.verdicts(round_number=2)) == 12
     finally:
         await swarm.stop()
+
+
+async def test_residuals_and_pushed_experiences_survive_a_host(
+    local_ray: None, config: Callable[..., SwarmConfig], tmp_path: Any
+) -> None:
+    import ray
+
+    agents = tuple(f"agent-{number:03d}" for number in range(12))
+    data = DigitsBandit(agents=agents, contexts=16, experiences=32)
+    workload = GradientsWorkload(data=data, codec=TopKCodec(fraction=0.1))
+    state = np.linspace(0, 1, 64).tolist()
+    found: list[list[str]] = []
+    for killed in (False, True):
+        folder = tmp_path / f"killed-{killed}"
+        settings = config(workload=workload, error_feedback=True, state_dir=folder)
+        swarm = await Swarm.start(settings, address="local")
+        try:
+            releases = await digests(swarm, 1)
+            held = await swarm.observe("agent-001", [{"state": state, "action": 3, "reward": 1.0}])
+            assert held == 33
+            under_way = asyncio.create_task(swarm.run_round())
+            if killed:
+                await asyncio.sleep(0.004)
+                ray.kill(cluster.find(host_name(0)), no_restart=False)
+            async with asyncio.timeout(60):
+                releases.append((await under_way)["release"]["digest"])
+                releases += await digests(swarm, 1)
+            assert await swarm.proofs() == []
+            assert (await cluster.find(host_name(0)).status.remote())["journal"]
+            found.append(releases)
+        finally:
+            await swarm.stop()
+    assert found[0] == found[1]
 
 
 async def test_too_few_replies_are_refused_with_the_numbers(
