@@ -84,6 +84,13 @@ def _ingest(result: Any) -> str:
     return "; ".join(f"{row['what']} {row['spans_per_s']:,}" for row in result["rows"])
 
 
+def _page(result: Any) -> str:
+    return (
+        f"{result['first_paint_ms']:.0f} ms, the swarm on show after {result['shown_ms']:.0f} ms; lag "
+        f"{result['lag_ms']:.0f} ms, drawn {result['drawn_ms']:.0f} ms after the round ({result['browser']})"
+    )
+
+
 TABLE: tuple[tuple[str, str, str, Callable[..., str]], ...] = (
     ("full round, 100 agents, 985 parameters, 10 epochs of batch 32", "≤ 30 ms", "round-100", _round),
     ("the same, 1,000 agents", "≤ 200 ms", "round-1000", _round),
@@ -110,6 +117,7 @@ TABLE: tuple[tuple[str, str, str, Callable[..., str]], ...] = (
         "footprint-10000",
         lambda result: f"{result['above_ray_mib']:.0f} MiB in {result['actors']} actors",
     ),
+    ("the page's first paint, and its stream's lag at 1,000 agents", "< 1 s, < 1 s", "page", _page),
     ("telemetry's share of a 100-agent round", "≤ 15 %", "round-100+round-100-silent", _share),
     ("the same in CPU, all actors in one process", "≤ 15 %", "share", _cpu_share),
     (
