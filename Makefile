@@ -57,3 +57,8 @@ bench-peers: $(STAMP)
 
 arena: $(STAMP)
 	$(BIN)/python -m benchmarks.arena --readme
+
+# A swarm with every feature on, whatever it emits held against registry/: no violation, nothing left out, no overflow.
+.PHONY: live-check
+live-check: $(STAMP)
+	$(BIN)/python -m examples.drill $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,9 @@ from google.rpc.status_pb2 import Status
 from telemetry.checker.intake import GZIP, ZLIB, ClosedError, Intake, TooLargeError, inflated
 from telemetry.checker.otlp import OtlpError, OtlpSignal
 from telemetry.checker.server import Handler, Server
+
+READERS = 8
+"""Bodies that are held at a time; other clients wait."""
 
 _PATHS = {f"/v1/{signal.value}": signal for signal in OtlpSignal}
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
@@ -28,6 +32,7 @@ def http_receiver(intake: Intake, address: str, port: int, complain: Callable[[s
         pass
 
     Bound.intake, Bound.complain = intake, staticmethod(complain)
+    Bound.readers = threading.BoundedSemaphore(READERS)
     return Server("OTLP/HTTP", address, port, Bound)
 
 
@@ -40,17 +45,19 @@ class _Refused(Exception):  # noqa: N818 - it never leaves this module
 class _Receiving(Handler):
     intake: Intake
     complain: Callable[[str], None]
+    readers: threading.BoundedSemaphore
 
     def do_POST(self) -> None:  # noqa: N802 - named by http.server
         """Take an export request."""
         kind = self.headers.get_content_type()
         try:
             signal = self._signal(kind)
-            body = self._body()
-            if kind == _JSON:
-                self.intake.take_json(signal, body)
-            else:
-                self.intake.take_protobuf(signal, body)
+            with self.readers:
+                body = self._body()
+                if kind == _JSON:
+                    self.intake.take_json(signal, body)
+                else:
+                    self.intake.take_protobuf(signal, body)
         except _Refused as refusal:
             self.intake.refuse()
             self._fail(refusal.code, kind, f"refused a request: {refusal}")

@@ -1,4 +1,4 @@
-"""What the HTTP servers of live-check share: few connections, short waits, small answers, no log lines."""
+"""What the HTTP servers of live-check share: bounded connections and waits, small answers, no log lines."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from typing import Any
 
 from telemetry.checker.receiver import PortError
 
-CONNECTIONS = 16
+CONNECTIONS = 512
+"""Exporters keep one connection for each signal of each process."""
+
 WAIT_S = 10.0
 """Seconds that a client may take between two pieces of its request."""
+
+IDLE_S = 300.0
+"""Seconds that a connection may be idle: an exporter whose connection was closed loses what it sends next."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -20,8 +25,18 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "swarmlore"
     sys_version = ""
-    timeout = WAIT_S
+    timeout = IDLE_S
     disable_nagle_algorithm = True
+
+    def parse_request(self) -> bool:
+        """Read the headers; from here on the client has to hurry."""
+        self.connection.settimeout(WAIT_S)
+        return super().parse_request()
+
+    def handle_one_request(self) -> None:
+        """Handle a request, or the end of the connection."""
+        self.connection.settimeout(IDLE_S)
+        super().handle_one_request()
 
     def answer(self, code: int, body: bytes = b"", *, content_type: str = "application/json") -> None:
         """Send a whole answer."""

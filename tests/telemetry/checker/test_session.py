@@ -405,6 +405,22 @@ def test_many_clients_at_once_lose_nothing(listen: Listen) -> None:
     assert json.loads(live.out.getvalue())["statistics"]["total_entities"] == 80
 
 
+def test_connections_of_many_exporters_stay_open(listen: Listen) -> None:
+    import http.client
+
+    live = listen()
+    clients = [http.client.HTTPConnection("127.0.0.1", live.session.ports["http"], timeout=20) for _ in range(60)]
+    for _ in range(2):
+        for client in clients:
+            client.request("POST", "/v1/traces", SPANS, {"Content-Type": "application/json"})
+            answer = client.getresponse()
+            assert (answer.status, answer.read()) == (200, b"{}")
+            assert not answer.will_close
+    for client in clients:
+        client.close()
+    assert live.stop() == 0
+
+
 def test_stop_up_to_0_26(listen: Listen) -> None:
     live = listen()
     code, body, headers = live.ask("GET", "admin", "/health")
