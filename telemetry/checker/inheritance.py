@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from telemetry.checker.declarations import AttributeSpec, GroupSpec
 from telemetry.checker.diagnostics import Fatal, Fault, Provenance
+from telemetry.checker.exclusion import excluded, kept_back, private
 from telemetry.checker.model import GroupType
 
 Locate = Callable[[str], Provenance]
@@ -99,6 +100,8 @@ def _bases(
         parent = done.get(group.extends) or foreign.get(group.extends)
         if parent is None:
             faults.append(_unresolved(group, "extends", group.extends, where))
+        elif kept_back(parent) and not (group.extends in done and private(group)):
+            faults.append(excluded(group.extends, parent.type.value, group.id))
         else:
             bases.append(parent.attributes)
     seen: set[str] = set()
@@ -106,6 +109,9 @@ def _bases(
         included = done.get(name)
         if included is None:
             faults.append(_unresolved(group, "include", name, where))
+            continue
+        if kept_back(included) and not private(group):
+            faults.append(excluded(name, included.type.value, group.id))
             continue
         for attribute in included.attributes:
             if attribute.name in seen:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from telemetry.checker.declarations import AttributeSpec, GroupSpec, Imports
 from telemetry.checker.diagnostics import Diagnostic, Fatal, Fault, Provenance, Severity
-from telemetry.checker.inheritance import Locate, overridden, with_inherited
+from telemetry.checker.exclusion import excluded, kept_back
+from telemetry.checker.inheritance import with_inherited
 from telemetry.checker.loading import Loader, Repository
 from telemetry.checker.manifest import unsupported
 from telemetry.checker.model import (
@@ -23,11 +24,10 @@ from telemetry.checker.model import (
     Metric,
     Span,
 )
+from telemetry.checker.references import LAYERS, Resolved, definitions_of, referenced, refuse_unknown_entities
 from telemetry.checker.registry import Registry, assemble
 from telemetry.checker.uniqueness import collisions, entity_type
-from telemetry.checker.validation import referenced
 
-_LAYERS = ("Resolver",)
 _SIGNAL_OF = {
     GroupType.METRIC: "metrics",
     GroupType.EVENT: "events",
@@ -35,7 +35,6 @@ _SIGNAL_OF = {
     GroupType.SPAN: "spans",
     GroupType.ATTRIBUTE_GROUP: "attribute_groups",
 }
-_EXCLUSION = "dependency_resolution"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,17 +48,6 @@ class Resolution:
 
     registry: Registry | None
     diagnostics: tuple[Diagnostic, ...]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Resolved:
-    """A repository whose references are resolved."""
-
-    schema_url: str
-    groups: list[GroupSpec]
-    definitions: dict[str, AttributeSpec]
-    extended: dict[str, GroupType] = field(default_factory=dict)
-    entities: set[str] = field(default_factory=set)
 
 
 def resolve(
@@ -104,7 +92,7 @@ class _Resolver:
         self._everything = include_unreferenced
         self.faults: list[Fault] = []
 
-    def resolve(self, repository: Repository) -> _Resolved:
+    def resolve(self, repository: Repository) -> Resolved:
         dependencies = [self.resolve(dependency) for dependency in repository.dependencies]
         url, shown = repository.manifest.schema_url, repository.shown.rstrip("/")
 
@@ -119,30 +107,36 @@ class _Resolver:
             kind = "DeprecatedIncludeUnreferencedWarning"
             self.faults.append(Fault(kind=kind, fields={}, message=message, severity=Severity.WARNING))
         declared = [_prefixed(group) for file in repository.files for group in file.groups]
-        _refuse_exclusions(declared)
-        foreign = {group.id: group for dependency in reversed(dependencies) for group in dependency.groups}
+        theirs = [group for dependency in reversed(dependencies) for group in dependency.groups]
+        # What is kept back stands for its id only where nothing else does.
+        foreign = {group.id: group for group in sorted(theirs, key=kept_back, reverse=True)}
         groups, extended = with_inherited(declared, foreign, where)
-        definitions = _definitions(groups)
-        groups = _referenced(groups, definitions, dependencies, where)
+        definitions = definitions_of(groups)
+        groups = referenced(groups, definitions, dependencies, where)
         imported = self._imported(repository, dependencies)
-        known = {name for group in (*groups, *imported) if (name := entity_type(group)) is not None}
-        _refuse_unknown_entities(groups, known, dependencies, where)
+        refuse_unknown_entities(groups, imported, dependencies, where)
         every = sorted([*groups, *imported], key=lambda group: group.id)
+        entities = {name: kept_back(group) for group in every if (name := entity_type(group)) is not None}
         self.faults += collisions(every, declared, extended, where)
-        return _Resolved(schema_url=url, groups=every, definitions=definitions, extended=extended, entities=known)
+        return Resolved(schema_url=url, groups=every, definitions=definitions, extended=extended, entities=entities)
 
-    def _imported(self, repository: Repository, dependencies: list[_Resolved]) -> list[GroupSpec]:
+    def _imported(self, repository: Repository, dependencies: list[Resolved]) -> list[GroupSpec]:
         asked = [file.imports for file in repository.files if file.imports is not None]
         found: dict[str, GroupSpec] = {}
         matched: set[tuple[str, str]] = set()
+        faults: list[Fault] = []
         for group in (group for dependency in dependencies for group in dependency.groups):
             signal = _SIGNAL_OF.get(group.type)
             if signal is None or group.internal:
                 continue
             hits = {(signal, p) for p in _patterns(asked, signal) if any(_glob(p, key) for key in _keys(group))}
             matched |= hits
-            if hits or self._everything:
+            if kept_back(group):
+                faults += [excluded(group.id, group.type.value, "imports")] if hits else []
+            elif hits or self._everything:
                 found.setdefault(group.id, group)
+        if faults:
+            raise Fatal(*faults, layers=LAYERS, together=True)
         for signal in _SIGNAL_OF.values():
             for pattern in _patterns(asked, signal):
                 if (signal, pattern) not in matched:
@@ -199,119 +193,6 @@ def _prefixed(group: GroupSpec) -> GroupSpec:
         for attribute in group.attributes
     )
     return replace(group, attributes=renamed)
-
-
-def _refuse_exclusions(groups: Iterable[GroupSpec]) -> None:
-    for group in groups:
-        annotated = [group.annotations, *(item.annotations or {} for item in group.attributes)]
-        if any(_EXCLUSION in annotations for annotations in annotated):
-            raise Fatal(
-                unsupported(
-                    f"The group {group.id} uses the annotation {_EXCLUSION}, whose rules this checker does not know. "
-                    "Use --engine weaver.",
-                    group.file,
-                )
-            )
-
-
-def _definitions(groups: Iterable[GroupSpec]) -> dict[str, AttributeSpec]:
-    found: dict[str, AttributeSpec] = {}
-    for group in groups:
-        for attribute in group.attributes:
-            if not attribute.reference:
-                found.setdefault(attribute.name, attribute)
-    return found
-
-
-def _referenced(
-    groups: list[GroupSpec],
-    definitions: dict[str, AttributeSpec],
-    dependencies: list[_Resolved],
-    where: Locate,
-) -> list[GroupSpec]:
-    """The groups with every reference replaced, attributes sorted by name; definitions of dependencies are added."""
-    made: list[list[AttributeSpec]] = [[] for _ in groups]
-    waiting = [(i, attribute) for i, group in enumerate(groups) for attribute in group.attributes]
-    while waiting:
-        left: list[tuple[int, AttributeSpec]] = []
-        for i, attribute in waiting:
-            if not attribute.reference:
-                made[i].append(attribute)
-                continue
-            root = definitions.get(attribute.name) or _foreign(attribute.name, definitions, dependencies)
-            if root is None:
-                left.append((i, attribute))
-                continue
-            found = replace(overridden(root, attribute), prefix=False)
-            if attribute.prefix:
-                found = replace(found, name=f"{groups[i].prefix}.{attribute.name}")
-                definitions[found.name] = found
-            made[i].append(found)
-        if len(left) == len(waiting):
-            faults = (_unresolved(groups[i], item.name, where) for i, item in left)
-            raise Fatal(*faults, layers=_LAYERS, together=True)
-        waiting = left
-    return [
-        replace(group, attributes=tuple(sorted(attributes, key=lambda item: item.name)))
-        for group, attributes in zip(groups, made, strict=True)
-    ]
-
-
-def _foreign(name: str, definitions: dict[str, AttributeSpec], dependencies: list[_Resolved]) -> AttributeSpec | None:
-    holders = [dependency for dependency in dependencies if name in dependency.definitions]
-    for other in holders[1:]:
-        if other.schema_url != holders[0].schema_url:
-            first, second = holders[0].schema_url, other.schema_url
-            message = (
-                f"Ambiguous reference '{name}' found in multiple dependencies with different SchemaURLs: "
-                f"{first} and {second}"
-            )
-            fields = {"ref": name, "schema_url1": first, "schema_url2": second}
-            raise Fatal(Fault(kind="AmbiguousReference", fields=fields, message=message), layers=_LAYERS)
-    if holders:
-        definitions[name] = holders[0].definitions[name]
-    return definitions.get(name)
-
-
-def _unresolved(group: GroupSpec, name: str, where: Locate) -> Fault:
-    message = (
-        f"The following attribute reference is not resolved for the group '{group.id}'.\n"
-        f"Attribute reference: {name}\nProvenance: {where(group.file)}"
-    )
-    fields = {"group_id": group.id, "attribute_ref": name, "provenance": where(group.file).json}
-    return Fault(kind="UnresolvedAttributeRef", fields=fields, message=message, file=group.file, line=group.line)
-
-
-def _refuse_unknown_entities(
-    groups: Iterable[GroupSpec],
-    known: set[str],
-    dependencies: list[_Resolved],
-    where: Locate,
-) -> None:
-    faults: list[Fault] = []
-    for group in groups:
-        names = dict.fromkeys(name for item in group.associations for name in referenced(item))
-        for name in names:
-            owners = sorted({d.schema_url for d in dependencies if name in d.entities})
-            if name in known or len(owners) == 1:
-                continue
-            if owners:
-                kind = "AmbiguousEntityAssociation"
-                message = (
-                    f"The entity association '{name}' of group '{group.id}' is ambiguous.\n"
-                    f"Declared by: {', '.join(owners)}"
-                )
-                fields: dict[str, Any] = {"group_id": group.id, "entity_type": name, "registries": owners}
-            else:
-                kind = "UnresolvedEntityAssociation"
-                message = (
-                    f"The following entity association is not resolved for the group '{group.id}'.\n"
-                    f"Entity association: {name}\nProvenance: {where(group.file)}"
-                )
-                fields = {"group_id": group.id, "entity_type": name, "provenance": where(group.file).json}
-            faults.append(Fault(kind=kind, fields=fields, message=message, file=group.file, line=group.line))
-    if faults:
-        raise Fatal(*faults, layers=_LAYERS, together=True)
 
 
 def _group(spec: GroupSpec) -> Group:

@@ -258,10 +258,10 @@ def _association_error(association: Association) -> str | None:
     return next((error for part in association.parts if (error := _association_error(part))), None)
 
 
-def referenced(association: Association) -> Iterator[str]:
+def named(association: Association) -> Iterator[str]:
     """The names of the entities that an association speaks of."""
     if isinstance(association, OneOf | AllOf):
         for part in association.parts:
-            yield from referenced(part)
+            yield from named(part)
     else:
         yield association

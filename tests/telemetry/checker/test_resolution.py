@@ -284,10 +284,59 @@ def test_policies_are_refused_unless_left_out(tmp_path: Path) -> None:
     assert resolve(folder, policies=False).diagnostics == ()
 
 
-def test_exclusions_are_refused(tmp_path: Path) -> None:
-    group = "{id: g, type: attribute_group, brief: G., attributes: [{ref: a.name}],"
-    found, _ = fatal(tmp_path, f"groups: [{group} annotations: {{dependency_resolution: {{exclude: true}}}}}}]")
-    assert "dependency_resolution" in found["Resolver" if "Resolver" in found else "Unsupported"]["error"]
+KEPT = "annotations: {dependency_resolution: {exclude: true}}"
+HIDDEN = f"""
+groups:
+  - id: registry.h
+    type: attribute_group
+    brief: H.
+    {KEPT}
+    attributes:
+      - {{id: h.x, type: int, stability: stable, brief: X., {KEPT}}}
+      - {{id: h.y, type: int, stability: stable, brief: Y.}}
+  - {{id: metric.h, type: metric, metric_name: h.m, instrument: gauge, unit: s, brief: M., stability: stable, {KEPT}}}
+  - {{id: entity.h, type: entity, name: h, brief: N., stability: stable, attributes: [{{ref: h.y}}], {KEPT}}}
+"""
+_EVENT = "id: event.e, type: event, name: e, brief: E., stability: stable"
+
+
+@pytest.mark.parametrize(
+    ("group", "fields"),
+    [
+        (f"{_EVENT}, attributes: [{{ref: h.x}}]", {"id": "h.x", "type": "Attribute", "used_in": "event.e"}),
+        (f"{_EVENT}, extends: registry.h", {"id": "registry.h", "type": "attribute_group", "used_in": "event.e"}),
+        (f"{_EVENT}, entity_associations: [h]", {"id": "h", "type": "entity", "used_in": "event.e"}),
+        (f"{_EVENT}, attributes: [{{id: own.x, type: int, brief: X., stability: stable, {KEPT}}}]",
+         {"id": "own.x", "type": "Attribute", "used_in": "event.e"}),
+    ],
+)  # fmt: skip
+def test_what_is_kept_back_may_be_used_by_what_is_kept_back(tmp_path: Path, group: str, fields: Any) -> None:
+    found, message = fatal(tmp_path, f"groups: [{{{group}}}]", **{"h.yaml": HIDDEN})
+    assert found == {"Resolver": {"CompoundError": [{"ExcludedFromDependencyResolution": fields}]}}
+    assert "is marked as excluded from dependency resolution and cannot be used by 'event.e'" in message
+    if "own.x" not in group:
+        assert registry_of(tmp_path, f"groups: [{{{group}, {KEPT}}}]", **{"h.yaml": HIDDEN}).event("e")
+
+
+def test_what_is_kept_back_is_not_there_for_dependents(tmp_path: Path) -> None:
+    base = written(tmp_path / "base", {"manifest.yaml": "schema_url: https://example.org/base/1", "h.yaml": HIDDEN})
+    manifest = f"{MANIFEST}dependencies: [{{schema_url: 'https://example.org/base/1', registry_path: '{base}'}}]"
+    attributes = "{id: g, type: attribute_group, brief: G., attributes: [{ref: h.x}]}"
+    for text, name in (
+        (f"groups: [{attributes}]", "h.x"),
+        ("groups: [{id: g, type: attribute_group, brief: G., extends: registry.h}]", "registry.h"),
+        (f"groups: [{{{_EVENT}, entity_associations: [h]}}]", "h"),
+        ("imports: {metrics: ['h.*']}", "metric.h"),
+    ):
+        [found] = resolve(written(tmp_path / "main", {"manifest.yaml": manifest, "a.yaml": text})).diagnostics
+        [part] = found.fault.parts
+        assert part.kind == "ExcludedFromDependencyResolution"
+        assert isinstance(part.fields, dict)
+        assert part.fields["id"] == name
+    main = written(tmp_path / "main", {"a.yaml": "groups: []"})
+    everything = resolve(main, include_unreferenced=True).registry
+    assert everything is not None
+    assert not everything.metrics
 
 
 def test_files_that_are_no_conventions_are_left_alone(tmp_path: Path) -> None:
