@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from examples.drill.course import Say, drill
+from telemetry import semconv
 from telemetry.checker import load
 from telemetry.checker.extensions import Extensions
 from telemetry.checker.session import Session, Streams
@@ -22,7 +23,7 @@ MOST_VALUES = 64
 """Values that an attribute may take on one metric, in a swarm as small as this."""
 
 UNCOVERED_SPANS = {
-    "federated.learning.protect": "the privacy ledger does not exist yet",
+    semconv.SPAN_PROTECT: "the privacy ledger does not exist yet",
 }
 """Spans of the registry that no drill can make, and why."""
 
