@@ -62,3 +62,8 @@ arena: $(STAMP)
 .PHONY: live-check
 live-check: $(STAMP)
 	$(BIN)/python -m examples.drill $(ARGS)
+
+# A swarm with its gateway, and Prometheus beside it, until Ctrl-C; options are those of `swarmlore serve`.
+.PHONY: observe
+observe: $(STAMP)
+	$(BIN)/python -m deploy.observe $(ARGS)
