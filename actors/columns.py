@@ -16,7 +16,7 @@ LETTERS: dict[str, str] = {
     "c": "clipped",
     "r": "rejected by a screen or a rule",
     "g": "refused at the gate",
-    "q": "refused, in quarantine",
+    "q": "kept out, in quarantine or on probation",
     ".": "no update",
 }
 """letter -> what it says."""
@@ -31,8 +31,10 @@ def columns(journal: Journal, agents: Sequence[str], rounds: Iterable[int]) -> d
 
 def letter(decision: str, judge: str, reason: str) -> str:
     """The letter of one verdict, from the journal's words."""
+    if judge == "trust" or reason == Refusal.QUARANTINED:
+        return "q"
     if judge == "gate":
-        return "q" if reason == Refusal.QUARANTINED else "g"
+        return "g"
     return {Decision.ACCEPTED.word: "a", Decision.CLIPPED.word: "c"}.get(decision, "r")
 
 

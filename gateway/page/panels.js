@@ -9,7 +9,7 @@ const chip = (text, kind = "") => make("span", { class: `chip ${kind}` }, text);
 
 /** What a loop has found and done, in words and counts. */
 function loopOf(mape) {
-  if (!mape || mape.cycles === undefined) return Object.keys(mape ?? {}).length ? countsOf(mape) : [make("span", { class: "what" }, "no loop turned yet")];
+  if (!mape || mape.cycles === undefined) return Object.keys(mape ?? {}).length ? countsOf(mape) : [make("span", { class: "what" }, "no loop has turned yet")];
   const box = make("div", { class: "chips" }, make("span", { class: "what" }, plural(mape.cycles, "cycle")));
   for (const [name, times] of Object.entries(mape.symptoms)) box.append(chip(`${spaced(name)} × ${count(times)}`, name === "convergence" ? "" : "symptom"));
   for (const [name, times] of Object.entries(mape.outcomes)) {

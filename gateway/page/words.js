@@ -5,7 +5,7 @@ const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 
 export const LETTERS = ["a", "c", "r", "g", "q"];
 export const LETTER_NAMES = {
-  a: "accepted", c: "clipped and counted", r: "rejected", g: "refused at the gate", q: "in quarantine", ".": "no update",
+  a: "accepted", c: "clipped and counted", r: "rejected", g: "refused at the gate", q: "kept out by trust", ".": "no update",
 };
 
 export const count = (value) => (Number.isFinite(value) ? whole.format(value) : "–");
