@@ -1,6 +1,6 @@
 """What telemetry costs of a whole round: CPU with OTLP on, with a scrape at hand, and without either.
 
-    python -m benchmarks.share [--agents 100] [--rounds 60] [--repeat 5] [--json]
+    python -m benchmarks.share [--agents 100] [--rounds 20] [--repeat 12] [--json]
 
 All actors of a swarm are in this process, called without Ray, so that the process's CPU time is that of the round
 and of its exports, threads included; on a busy machine that says more than wall time. A receiver in a process of
@@ -56,11 +56,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--agents", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--repeat", type=int, default=12)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    found = {**measured(options.agents, options.rounds, options.repeat), "command": command(), "machine": machine()}
+    found = asyncio.run(measured(options.agents, options.rounds, options.repeat))
+    found |= {"command": command(), "machine": machine()}
     if options.json:
         print(json.dumps(found))
         return
@@ -71,18 +72,21 @@ def main() -> None:
         print(f"{name:<10} {mode['cpu_ms']:6.2f} ms{share}")
 
 
-def measured(agents: int, rounds: int, repeat: int) -> dict[str, Any]:
+async def measured(agents: int, rounds: int, repeat: int) -> dict[str, Any]:
     """Milliseconds of CPU a round in each mode, medians over the turns, and the share above silence."""
-    with receiver() as url:
+    with receiver() as url, tempfile.TemporaryDirectory(prefix="swarmlore-") as folder:
         modes = {
             "silent": TelemetryConfig(),
             "scraped": TelemetryConfig(prometheus=True),
             "otlp": TelemetryConfig(endpoint=url),
             "both": TelemetryConfig(endpoint=url, prometheus=True),
         }
-        turns = [
-            {name: asyncio.run(cpu_ms(agents, rounds, mode)) for name, mode in modes.items()} for _ in range(repeat)
-        ]
+        stages = {name: staged(agents, mode, Path(folder) / name) for name, mode in modes.items()}
+        for stage in stages.values():
+            await cpu_ms(stage, WARM_UP)
+        turns = [{name: await cpu_ms(stage, rounds) for name, stage in stages.items()} for _ in range(repeat)]
+        for stage in stages.values():
+            await stage.end()
     return {
         "agents": agents,
         "rounds": rounds,
@@ -97,25 +101,22 @@ def measured(agents: int, rounds: int, repeat: int) -> dict[str, Any]:
     }
 
 
-async def cpu_ms(agents: int, rounds: int, telemetry: TelemetryConfig) -> float:
-    """Milliseconds of this process's CPU a round, after a warm-up; what waits at the end is sent on the clock."""
+def staged(agents: int, telemetry: TelemetryConfig, folder: Path) -> Stage:
+    """A swarm that learns digits, with its actors in this process."""
     names = agent_names(agents)
     workload = digits(names, alpha=0.5, seed=0, dimension=None)
-    with tempfile.TemporaryDirectory(prefix="swarmlore-") as folder:
-        config = SwarmConfig(workload=workload, agents=names, state_dir=Path(folder), telemetry=telemetry)
-        stage = Stage(config)
-        coordinator = stage.find(COORDINATOR)
-        for _ in range(WARM_UP):
-            await coordinator.run_round.remote()
-        await coordinator.drain.remote()
-        gc.collect()
-        before = time.process_time()
-        for _ in range(rounds):
-            await coordinator.run_round.remote()
-        await coordinator.drain.remote()
-        spent = time.process_time() - before
-        await stage.end()
-    return 1e3 * spent / rounds
+    return Stage(SwarmConfig(workload=workload, agents=names, state_dir=folder, telemetry=telemetry))
+
+
+async def cpu_ms(stage: Stage, rounds: int) -> float:
+    """Milliseconds of this process's CPU a round; what waits at the end is sent on the clock."""
+    coordinator = stage.find(COORDINATOR)
+    gc.collect()
+    before = time.process_time()
+    for _ in range(rounds):
+        await coordinator.run_round.remote()
+    await coordinator.drain.remote()
+    return 1e3 * (time.process_time() - before) / rounds
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from telemetry.config import SCOPE, TelemetryConfig
 from telemetry.delivery import Breaker, EventQueue, MetricDelivery, SpanQueue, Tally
 from telemetry.exporters import Exporters
 from telemetry.live import SpanMaker
+from telemetry.measurements import Measurements
 from telemetry.reading import SharedReader, keeping_exemplars
 from telemetry.span import Attributes
 
@@ -45,6 +46,7 @@ class Pipeline:
     maker: SpanMaker | None
     meters: MeterProvider | None
     loggers: LoggerProvider | None
+    measurements: Measurements | None
     reader: SharedReader | InMemoryMetricReader | None = None
     tallies: Mapping[semconv.Signal, Tally]
 
@@ -86,8 +88,11 @@ class Pipeline:
         if events is not None:
             loggers = LoggerProvider(resource=resource, shutdown_on_exit=False, meter_provider=meters)
             loggers.add_log_record_processor(events)
-        if tallies and meters is not None:
-            _observe_tallies(meters, tallies, str(resource.attributes[semconv.ATTR_ACTOR_KIND]))
+        measurements = None
+        if meters is not None:
+            measurements = Measurements()
+            kind = str(resource.attributes[semconv.ATTR_ACTOR_KIND])
+            _observe_tallies(meters, tallies, kind, measurements.flush)
         reader = next((one for one in readers if isinstance(one, SharedReader | InMemoryMetricReader)), None)
         return cls(
             resource=resource,
@@ -95,6 +100,7 @@ class Pipeline:
             maker=maker,
             meters=meters,
             loggers=loggers,
+            measurements=measurements,
             reader=reader,
             tallies=tallies,
         )
@@ -195,15 +201,20 @@ def _sampler(config: TelemetryConfig) -> Sampler:
     return ParentBased(roots[root]) if root != config.sampler else roots[root]
 
 
-def _observe_tallies(meters: MeterProvider, tallies: Mapping[semconv.Signal, Tally], actor_kind: str) -> None:
-    """Metrics of what became of spans and events."""
+def _observe_tallies(
+    meters: MeterProvider, tallies: Mapping[semconv.Signal, Tally], actor_kind: str, before: Callable[[], None]
+) -> None:
+    """Metrics of what became of spans and events; who reads any metric calls ``before``."""
     meter = meters.get_meter(SCOPE, schema_url=semconv.SCHEMA_URL)
 
     def reader(name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        return lambda _: [
-            Observation(getattr(tally, name), {semconv.ATTR_SIGNAL: signal.value, semconv.ATTR_ACTOR_KIND: actor_kind})
-            for signal, tally in tallies.items()
-        ]
+        def read(_: CallbackOptions) -> Iterable[Observation]:
+            before()  # the SDK asks its observers first, and then looks at what was recorded
+            for signal, tally in tallies.items():
+                attributes = {semconv.ATTR_SIGNAL: signal.value, semconv.ATTR_ACTOR_KIND: actor_kind}
+                yield Observation(getattr(tally, name), attributes)
+
+        return read
 
     for metric, name in (
         (semconv.METRIC_TELEMETRY_DELIVERED, "delivered"),

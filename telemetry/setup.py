@@ -78,6 +78,7 @@ class Telemetry:
         scope, url = SCOPE, semconv.SCHEMA_URL
         meters, loggers = (pipeline.meters, pipeline.loggers) if pipeline else (None, None)
         self._maker = pipeline.maker if pipeline else None
+        self._measurements = pipeline.measurements if pipeline else None
         self._meter = meters.get_meter(scope, schema_url=url) if meters else NoOpMeter(scope)
         self._logger = loggers.get_logger(scope, schema_url=url) if loggers else None
         self._instruments: dict[str, Any] = {}
@@ -265,18 +266,18 @@ class Telemetry:
 
     def count(self, metric: str, value: int = 1, attributes: Attributes | None = None) -> None:
         """Add to a counter, one of ``semconv.METRIC_*``."""
-        if self.enabled:
-            self._instrument(metric, "counter").add(int(value), _plain(attributes))
+        if self._measurements is not None:
+            self._measurements.keep(self._instrument(metric, "counter").add, int(value), _plain(attributes))
 
     def observe(self, metric: str, value: float, attributes: Attributes | None = None) -> None:
         """Record a value, mostly seconds, in a histogram, one of ``semconv.METRIC_*``."""
-        if self.enabled:
-            self._instrument(metric, "histogram").record(float(value), _plain(attributes))
+        if self._measurements is not None:
+            self._measurements.keep(self._instrument(metric, "histogram").record, float(value), _plain(attributes))
 
     def gauge(self, metric: str, value: float, attributes: Attributes | None = None) -> None:
         """Set a gauge, one of ``semconv.METRIC_*``. The SDK drops NaN and infinities; an event must tell them."""
-        if self.enabled:
-            self._instrument(metric, "gauge").set(float(value), _plain(attributes))
+        if self._measurements is not None:
+            self._measurements.keep(self._instrument(metric, "gauge").set, float(value), _plain(attributes))
 
     def _instrument(self, metric: str, needed: str) -> Any:
         found = self._instruments.get(metric)

@@ -75,7 +75,7 @@ async def test_after_a_collector_came_back_nothing_more_is_lost(
     monkeypatch.setattr("telemetry.delivery.SHORTEST_WAIT_S", 0.0)
     with receiving() as server:
         server.answer = (503, {})
-        play = stage(telemetry=TelemetryConfig(endpoint=server.url))
+        play = stage(telemetry=TelemetryConfig(endpoint=server.url, timeout_s=10.0))
         await play.coordinator.run_round.remote()
         await play.coordinator.drain.remote()
         lost = (await play.coordinator.status.remote())["telemetry_dropped"]["spans"]

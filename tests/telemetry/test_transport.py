@@ -29,8 +29,8 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         yield found
 
 
-def sent_to(url: str, **settings: object) -> int | None:
-    transport = Transport(Target(url=f"{url}/v1/traces", headers=SECRETS, timeout_s=0.3, **settings), TRACES)  # type: ignore[arg-type]
+def sent_to(url: str, timeout_s: float = 20.0) -> int | None:
+    transport = Transport(Target(url=f"{url}/v1/traces", headers=SECRETS, timeout_s=timeout_s), TRACES)
     try:
         return transport.send(b"")
     finally:
@@ -60,7 +60,7 @@ def test_nobody_and_silence_are_failures_and_secrets_stay_secret(caplog: pytest.
     caplog.set_level(logging.DEBUG)
     assert sent_to(nobody().replace("http://", "http://user:s3cret@")) is None
     with silence() as url:
-        assert sent_to(url.replace("http://", "http://user:s3cret@")) is None
+        assert sent_to(url.replace("http://", "http://user:s3cret@"), timeout_s=0.1) is None
     assert "ReadTimeout" in caplog.text
     assert "s3cret" not in caplog.text
 
@@ -79,7 +79,7 @@ def test_what_a_receiver_rejects_is_counted(receiver: Receiver) -> None:
     rejected = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=2))
     receiver.body = rejected.SerializeToString()
     assert sent_to(receiver.url) == 2
-    config = TelemetryConfig(endpoint=receiver.url, withheld=("metrics", "logs"))
+    config = TelemetryConfig(endpoint=receiver.url, timeout_s=10.0, withheld=("metrics", "logs"))
     telemetry = Telemetry.start(config, actor_kind=ActorKind.HOST, instance="host-0")
     for _ in range(5):
         telemetry.span(semconv.SPAN_GATE, ROUND).end()
@@ -92,7 +92,7 @@ def test_what_a_receiver_rejects_is_counted(receiver: Receiver) -> None:
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_blocks_events_and_metrics_arrive(receiver: Receiver, compression: str) -> None:
-    config = TelemetryConfig(endpoint=receiver.url, compression=compression)
+    config = TelemetryConfig(endpoint=receiver.url, compression=compression, timeout_s=10.0)
     telemetry = Telemetry.start(config, actor_kind=ActorKind.HOST, instance="host-0")
     agents = [f"agent-{number}" for number in range(40)]
     with telemetry.span(semconv.SPAN_HOST_LEARNING, {**ROUND, semconv.ATTR_HOST_ID: "host-0"}) as span:
@@ -111,7 +111,8 @@ def test_blocks_events_and_metrics_arrive(receiver: Receiver, compression: str) 
 def test_a_signal_that_is_not_known_there_does_not_stop_the_others(receiver: Receiver) -> None:
     with receiving() as refusing:
         refusing.answer = (404, {})
-        config = TelemetryConfig(endpoint=receiver.url, logs=Target(url=f"{refusing.url}/v1/logs"))
+        logs = Target(url=f"{refusing.url}/v1/logs", timeout_s=10.0)
+        config = TelemetryConfig(endpoint=receiver.url, timeout_s=10.0, logs=logs)
         telemetry = Telemetry.start(config, actor_kind=ActorKind.HOST, instance="host-0")
         for _ in range(2):
             telemetry.event(semconv.EVENT_ROUND_OPENED, ROUND)
