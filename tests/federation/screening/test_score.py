@@ -14,7 +14,7 @@ from federation.screening.score import LARGEST_SCORE, threshold, upper_scores
 @pytest.mark.parametrize("n", [20, 100, 101])
 def test_normal_values_exceed_the_threshold_at_the_stated_rate(n: int, rate: float) -> None:
     rng = np.random.default_rng(n)
-    trials = int(200 / rate / n)
+    trials = int(60 / rate / n)
     exceeded = sum(
         int((found.values > found.threshold).sum())
         for found in (upper_scores(rng.standard_normal(n), rate=rate) for _ in range(trials))

@@ -136,12 +136,12 @@ class TestEveryScreen:
 class TestDistance:
     @pytest.mark.parametrize(("n", "d"), [(10, 100), (20, 3), (30, 1000), (100, 1), (100, 10), (100, 300), (1000, 30)])
     def test_the_stated_rate_is_the_measured_rate(self, n: int, d: int) -> None:
-        trials = max(20, min(2000, 4_000_000 // (n * d), 60_000 // n))
+        trials = max(20, min(2000, 1_000_000 // (n * d), 20_000 // n))
         rate = measured_rate(DistanceScreen(false_positive_rate=1e-2), n, d, 0.5, trials)
         assert 0.5e-2 < rate < 2.5e-2
 
     def test_the_default_rate_at_a_thousandth(self) -> None:
-        rate = measured_rate(DistanceScreen(), 100, 20, 0.0, 1000)
+        rate = measured_rate(DistanceScreen(), 200, 20, 0.0, 300)
         assert 0.4e-3 < rate < 2e-3
 
     def test_fault_of_the_seed_a_fixed_distance_of_thirty(self) -> None:
@@ -195,7 +195,7 @@ class TestDistance:
 class TestDirection:
     @pytest.mark.parametrize(("n", "d", "signal"), [(20, 100, 0.1), (100, 10, 1.0), (100, 300, 0.0)])
     def test_the_stated_rate_is_the_measured_rate(self, n: int, d: int, signal: float) -> None:
-        trials = max(20, min(1000, 4_000_000 // (n * d)))
+        trials = max(20, min(500, 1_000_000 // (n * d)))
         rate = measured_rate(DirectionScreen(false_positive_rate=1e-2), n, d, signal, trials)
         assert 0.5e-2 < rate < 2e-2
 
