@@ -43,7 +43,7 @@ from telemetry.testing import captured
 from workloads.gradients.source import ExperienceSource
 from workloads.null import NullWorkload
 
-SOURCE = WorkflowExperiences(per_kind=2, turns=60)
+SOURCE = WorkflowExperiences(per_kind=3, turns=90)
 CALM = Kind(name="calm", bursts=0, releases=0, bad_releases=0, crashes=0, drift=0, wander=0, outages=0, headroom=0.5)
 
 
@@ -74,7 +74,7 @@ def test_a_source_gives_each_agent_its_own_lives_and_the_pool_all_of_them() -> N
     shares = again.shares(SOURCE.agents)
     assert sum(map(len, shares)) == len(SOURCE.lives)
     assert [len(share) for share in again.shares(["nobody"])] == [0]
-    pool = WorkflowExperiences(per_kind=2, turns=60, pooled=True)
+    pool = WorkflowExperiences(per_kind=3, turns=90, pooled=True)
     assert pool.agents == (POOL,)
     assert len(pool.shares([POOL])[0]) == len(SOURCE.lives)
     low, high = SOURCE.rewards
