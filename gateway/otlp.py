@@ -32,11 +32,13 @@ from workloads.trajectories.conventions import (
     EVALUATION_LABEL,
     EVALUATION_SCORE,
     EVENT_NAME,
+    EXECUTE_TOOL,
     OPERATION,
 )
 
 MOST_RECORDS = 100_000
-NAME_LIMIT = 128
+_NAME_LIMIT = 128
+_TOOL = EXECUTE_TOOL + " "
 _DEEPEST = 32
 _STATUS = {0: Status.UNSET, 1: Status.OK, 2: Status.ERROR}
 _SPAN_EVENTS = 64
@@ -268,7 +270,7 @@ def _span(span: Any, resource: dict[str, object], door: Door) -> None:
             trace_id=trace_id.hex(),
             span_id=span_id.hex(),
             parent_id=parent_id.hex(),
-            name=span.name[:NAME_LIMIT],
+            name=kept_name(span.name),
             kind=span.kind,
             start_ns=span.start_time_unix_nano,
             end_ns=span.end_time_unix_nano,
@@ -317,6 +319,11 @@ def _log(record: Any, door: Door) -> None:
             attributes=attributes,
         )
     )
+
+
+def kept_name(name: str) -> str:
+    """What is kept of a span's name: the tool in it, or that it stands for an evaluation; else nothing."""
+    return name[:_NAME_LIMIT] if name.startswith(_TOOL) or name == EVALUATION_EVENT else ""
 
 
 def wrong_ids(trace_id: bytes, span_id: bytes, parent_id: bytes) -> str:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.otlp import NAME_LIMIT, Decoded, Door, MalformedError, Signal, wrong_ids, wrong_log_ids
+from gateway.otlp import Decoded, Door, MalformedError, Signal, kept_name, wrong_ids, wrong_log_ids
 from workloads.trajectories import EventRecord, SpanEvent, SpanRecord, Status
 from workloads.trajectories.admission import Admission
 from workloads.trajectories.conventions import EVALUATION_EVENT, EVENT_NAME
@@ -115,7 +115,7 @@ def _span(span: Mapping[str, Any], resource: dict[str, object], door: Door) -> N
             trace_id=trace_id.hex(),
             span_id=span_id.hex(),
             parent_id=parent_id.hex(),
-            name=name[:NAME_LIMIT],
+            name=kept_name(name),
             kind=kind,
             start_ns=start_ns,
             end_ns=end_ns,
@@ -163,9 +163,9 @@ def _attributes(holder: Mapping[str, Any], admission: Admission) -> Iterator[tup
     """Names and plain values; a value that is not kept is not looked at."""
     kept = admission.kept
     for attribute in _list(holder, "attributes"):
-        key = attribute.get("key")
+        key = attribute.get("key", "")
         if not isinstance(key, str):
-            raise _WrongError("an attribute has no key")
+            raise _WrongError("the key of an attribute is no text")
         yield key, _plain(attribute.get("value")) if key in kept else None
 
 
@@ -184,7 +184,7 @@ def _plain(value: Any, depth: int = 0) -> object:
                 return [_plain(each, depth + 1) for each in _list(_mapping(part), "values")]
             case "kvlistValue":
                 pairs = _list(_mapping(part), "values")
-                return {str(each.get("key")): _plain(each.get("value"), depth + 1) for each in pairs}
+                return {str(each.get("key", "")): _plain(each.get("value"), depth + 1) for each in pairs}
             case _:
                 continue
     return None

@@ -37,6 +37,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Federated rounds.")] = 60,
     agents: Annotated[int, typer.Option(min=1, help="Agents that the tasks are dealt to.")] = 10,
     liars: Annotated[int, typer.Option(min=0, help="Agents that are poisoned.")] = 3,
+    pessimism: Annotated[float, typer.Option(min=0, max=1, help="With which all learn; 0 shows why.")] = 1.0,
     ray: Annotated[bool, typer.Option("--ray", help="Also learn on a swarm of its own on Ray.")] = False,
     plot: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("results/airline.png"),
 ) -> None:
@@ -44,7 +45,12 @@ def main(
     console = Console()
     try:
         plan = Plan(
-            path=str(data_file(data).absolute()), rounds=rounds, agents=agents, liars=liars, seeds=tuple(range(seeds))
+            path=str(data_file(data).absolute()),
+            rounds=rounds,
+            agents=agents,
+            liars=liars,
+            seeds=tuple(range(seeds)),
+            pessimism=pessimism,
         )
     except SettingError as error:
         console.print(f"{error.code}: {error}", style="red", markup=False)

@@ -34,6 +34,7 @@ class Plan:
         rounds: federated rounds; the others take as many steps.
         seeds: repetitions, each with another split and other liars.
         attacks: names of the attacks.
+        pessimism: with which all learn; see `workloads.gradients.training`.
     """
 
     path: str
@@ -43,6 +44,7 @@ class Plan:
     rounds: int = 60
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     attacks: tuple[str, ...] = ATTACKS
+    pessimism: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("agents", "rounds"):
@@ -104,9 +106,9 @@ def mean_attacked(attack: str) -> str:
     return f"{PLAIN_MEAN}, {attack}"
 
 
-def workload_of(data: AirlineExperiences, *, batch: int = 32) -> GradientsWorkload:
+def workload_of(plan: Plan, data: AirlineExperiences, *, batch: int = 32) -> GradientsWorkload:
     """The gradients workload on these data, with its own rule and screens."""
-    return GradientsWorkload(data=data, learning=LearningSettings(batch=batch, capacity=8192, pessimism=1.0))
+    return GradientsWorkload(data=data, learning=LearningSettings(batch=batch, capacity=8192, pessimism=plan.pessimism))
 
 
 def compare(plan: Plan, *, tell: Callable[[str], None] = lambda _: None) -> Comparison:
@@ -124,9 +126,9 @@ def compare(plan: Plan, *, tell: Callable[[str], None] = lambda _: None) -> Comp
 
 
 def _judged(plan: Plan, data: AirlineExperiences, exam: Exam, seed: int) -> dict[str, Figures]:
-    shared = workload_of(data)
+    shared = workload_of(plan, data)
     # The central model sees as many samples a step as all agents together.
-    central = workload_of(data, batch=32 * plan.agents)
+    central = workload_of(plan, data, batch=32 * plan.agents)
 
     def learned(workload: GradientsWorkload, agents: Sequence[str], **settings: object) -> Figures:
         simulation = Simulation(workload, agents, seed=seed, **settings)  # pyright: ignore[reportArgumentType]

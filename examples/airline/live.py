@@ -16,7 +16,7 @@ async def learned_on_ray(plan: Plan, *, state_dir: Path, tell: Callable[[str], N
 
     seed = plan.seeds[0]
     data = AirlineExperiences(path=plan.path, agents=plan.names, seed=seed, held_out_tasks=plan.held_out_tasks)
-    workload = workload_of(data)
+    workload = workload_of(plan, data)
     config = SwarmConfig(workload=workload, agents=plan.names, seed=seed, hosts=2, state_dir=state_dir)
     swarm = await Swarm.start(config)
     try:
