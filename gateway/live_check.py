@@ -138,7 +138,7 @@ def live_check(
         typer.Option("--weaver-compat", help="Which POST /stop: 0.26, or next with /report and /shutdown."),
     ] = None,
     request_limit: Annotated[
-        int | None, typer.Option("--request-limit", min=1, help="MiB of one request.  [default: 16]")
+        int | None, typer.Option("--request-limit", min=1, help="MiB of one request.  [default: 4]")
     ] = None,
     report_limit: Annotated[
         int | None, typer.Option("--report-limit", min=1, help="MiB of a report in one document.  [default: 1024]")

@@ -107,6 +107,7 @@ class _Receiving(Handler):
         kind = kind if kind in {_PROTOBUF, _JSON} else _JSON
         try:
             self.answer(code, _encoded(Status(message=message), kind), content_type=kind)
+            self.discard()
         except OSError:
             return  # the client has gone
 

@@ -16,8 +16,8 @@ from telemetry.checker.otlp_json import request_of
 from telemetry.checker.report import Report
 from telemetry.checker.samples import Sample
 
-DEFAULT_LIMIT = 16 << 20
-"""Bytes of one request, compressed or not."""
+DEFAULT_LIMIT = 4 << 20
+"""Bytes of one request, compressed or not; as Weaver, and every gRPC server by default."""
 
 GZIP = 16 + zlib.MAX_WBITS
 ZLIB = zlib.MAX_WBITS

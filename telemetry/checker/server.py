@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import AF_INET, AF_INET6
+from socket import AF_INET, AF_INET6, SHUT_WR
 from typing import Any
 
 from telemetry.checker.receiver import PortError
@@ -14,6 +15,8 @@ CONNECTIONS = 512
 
 WAIT_S = 10.0
 """Seconds that a client may take between two pieces of its request."""
+
+DISCARD_S = 2.0
 
 IDLE_S = 300.0
 """Seconds that a connection may be idle: an exporter whose connection was closed loses what it sends next."""
@@ -48,6 +51,15 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
+
+    def discard(self) -> None:
+        """Read and throw away what the client still sends, for a while: else it fails to send and never reads why."""
+        self.wfile.flush()
+        self.connection.shutdown(SHUT_WR)
+        self.connection.settimeout(DISCARD_S)
+        end = time.monotonic() + DISCARD_S
+        while time.monotonic() < end and self.rfile.read1(1 << 16):
+            pass
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: what matters is said elsewhere."""

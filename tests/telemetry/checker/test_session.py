@@ -340,10 +340,12 @@ def test_what_is_no_otlp_over_http_gets_a_clear_error(listen: Listen) -> None:
     for code, path, body, headers, said in cases:
         answered, text, _ = live.ask("POST", "http", path, body, **headers)
         assert (answered, said in text.decode("utf-8", "replace")) == (code, True), (path, text)
+    code, text, _ = live.ask("POST", "http", "/v1/traces", bytes(100 << 20), **PROTOBUF)
+    assert (code, b"at most 1000" in text) == (413, True)
     assert live.ask("GET", "http", "/v1/traces")[0] == 501
     assert live.ask("POST", "http", "/v1/traces", b"{}", **JSON)[0] == 200  # and it goes on
     assert live.stop() == 1  # nothing was checked
-    assert any(f"{len(cases)} requests were refused" in note for note in live.notes)
+    assert any(f"{len(cases) + 1} requests were refused" in note for note in live.notes)
 
 
 def test_bodies_without_a_length_and_bodies_that_end_early(listen: Listen) -> None:
