@@ -84,6 +84,14 @@ class Reader:
         return found
 
 
+def peek(node: Node, key: str) -> Any:
+    """The scalar under a key; None where there is no such thing."""
+    if not isinstance(node, MappingNode):
+        return None
+    found = next((item for name, item in node.value if name.value == key), None)
+    return scalar(found) if isinstance(found, ScalarNode) else None
+
+
 def shown(node: Node) -> str:
     """The beginning of a node's value as JSON, for messages."""
     text = json.dumps(value(node), ensure_ascii=False, default=str)

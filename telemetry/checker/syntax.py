@@ -10,7 +10,20 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 from telemetry.checker.declarations import AttributeSpec, BodySpec, FileSpec, GroupSpec, Imports
 from telemetry.checker.documents import scalar, value
 from telemetry.checker.model import AllOf, Association, Deprecation, GroupType, Level, Member, OneOf, Stability
-from telemetry.checker.reading import Convert, Reader, anything, choice, flag, many, maybe, shown, text, tree, words
+from telemetry.checker.reading import (
+    Convert,
+    Reader,
+    anything,
+    choice,
+    flag,
+    many,
+    maybe,
+    peek,
+    shown,
+    text,
+    tree,
+    words,
+)
 
 PRIMITIVES = ("boolean", "int", "double", "string")
 ARRAYS = tuple(f"{kind}[]" for kind in PRIMITIVES)
@@ -165,7 +178,7 @@ def attribute_spec(found: dict[str, Any], *, name: str, reference: bool, file: s
 def body(reader: Reader, node: Node) -> BodySpec:
     """The body of an event, or a field of one."""
     kinds = words(*PRIMITIVES, *ARRAYS, "map", "map[]", "bytes", "undefined", "enum")
-    kind = next((scalar(item) for key, item in getattr(node, "value", ()) if key.value == "type"), None)
+    kind = peek(node, "type")
     fields = dict(_BODY) | {"type": choice(kinds)}
     required = ["id", "type", "requirement_level"]
     if kind in ("map", "map[]"):

@@ -17,7 +17,20 @@ from telemetry.checker.declarations import AttributeSpec, FileSpec, GroupSpec
 from telemetry.checker.diagnostics import Fatal, Fault, Severity
 from telemetry.checker.documents import scalar
 from telemetry.checker.model import Deprecation, GroupType
-from telemetry.checker.reading import Convert, Reader, anything, choice, flag, many, maybe, shown, text, tree, words
+from telemetry.checker.reading import (
+    Convert,
+    Reader,
+    anything,
+    choice,
+    flag,
+    many,
+    maybe,
+    peek,
+    shown,
+    text,
+    tree,
+    words,
+)
 from telemetry.checker.syntax import (
     association,
     attribute_spec,
@@ -160,8 +173,7 @@ def _attribute_group(file: str, reader: Reader, node: Node) -> GroupSpec:
         "visibility": choice(words("internal", "public")),
         "attributes": _signal_attributes(file),
     }
-    seen = {key.value: scalar(item) for key, item in getattr(node, "value", ()) if isinstance(item, ScalarNode)}
-    public = seen.get("visibility") == "public"
+    public = peek(node, "visibility") == "public"
     found = reader.table(node, fields | (_COMMON if public else {}), ("id", "visibility", *(_NEEDED if public else ())))
     name = found.pop("id")
     found.setdefault("brief", name)

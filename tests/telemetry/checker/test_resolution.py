@@ -242,6 +242,52 @@ def test_dependencies_are_referred_to_and_imported_from(tmp_path: Path) -> None:
     assert "DeprecatedIncludeUnreferencedWarning" in {d.fault.kind for d in everything.diagnostics}
 
 
+def test_what_two_dependencies_have_is_ambiguous(tmp_path: Path) -> None:
+    text = ATTRIBUTES + "  - {id: entity.n, type: entity, name: n, brief: N., stability: stable,\n"
+    text += "     attributes: [{ref: a.name}]}\n"
+    lines = ""
+    for name in ("x", "y"):
+        url = f"https://example.org/{name}/1"
+        folder = written(tmp_path / name, {"manifest.yaml": f"schema_url: {url}", "a.yaml": text})
+        lines += f"  - {{schema_url: '{url}', registry_path: '{folder}'}}\n"
+    manifest = f"{MANIFEST}dependencies:\n{lines}"
+    for signal, kind in (
+        ("attributes: [{ref: a.name}]", "AmbiguousReference"),
+        ("entity_associations: [n]", "AmbiguousEntityAssociation"),
+    ):
+        group = f"groups: [{{id: event.e, type: event, name: e, brief: E., stability: stable, {signal}}}]"
+        [found] = resolve(written(tmp_path / "main", {"manifest.yaml": manifest, "b.yaml": group})).diagnostics
+        assert {part.kind for part in found.fault.parts or (found.fault,)} == {kind}
+        assert "https://example.org/x/1" in found.fault.message
+
+
+def test_two_versions_of_a_dependency_are_refused(tmp_path: Path) -> None:
+    lines = ""
+    for version in ("1.0.0", "1.1.0"):
+        url = f"https://example.org/x/{version}"
+        folder = written(tmp_path / version, {"manifest.yaml": f"schema_url: {url}"})
+        lines += f"  - {{schema_url: '{url}', registry_path: '{folder}'}}\n"
+    [found] = resolve(written(tmp_path / "main", {"manifest.yaml": f"{MANIFEST}dependencies:\n{lines}"})).diagnostics
+    assert found.fault.kind == "Unsupported"
+    assert "two versions of example.org/x: 1.0.0 and 1.1.0" in found.fault.message
+
+
+def test_chains_of_dependencies_end(tmp_path: Path) -> None:
+    for n in range(12):
+        more = f"dependencies: [{{schema_url: 'https://example.org/r{n + 1}/1', registry_path: '{tmp_path}/r{n + 1}'}}]"
+        written(tmp_path / f"r{n}", {"manifest.yaml": f"schema_url: https://example.org/r{n}/1\n{more}"})
+    [found] = resolve(str(tmp_path / "r0")).diagnostics
+    assert found.error == {"Resolver": {"MaximumDependencyDepth": {"registry_name": f"{tmp_path}/r10"}}}
+
+
+def test_an_attribute_that_two_groups_define(tmp_path: Path) -> None:
+    group = "{id: registry.b, type: attribute_group, brief: B., attributes: [{id: a.count, type: int, brief: Again.,"
+    found = resolved(tmp_path, f"groups: [{group} stability: stable}}]}}]")
+    assert [diagnostic.error for diagnostic in found.diagnostics] == [
+        {"DuplicateAttributeId": {"group_ids": ["registry.a", "registry.b"], "attribute_id": "a.count"}}
+    ]
+
+
 def test_dependencies_in_a_circle(tmp_path: Path) -> None:
     for name, other in (("x", "y"), ("y", "x")):
         written(
