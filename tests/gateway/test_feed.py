@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from actors import Swarm, SwarmConfig
+from actors.config import COORDINATOR
 from gateway import feed as feed_module
 from gateway.feed import BATCH, Feed
 from tests.actors.conftest import Stage
@@ -126,23 +127,18 @@ async def test_nobody_is_asked_for_a_status_when_nobody_listens(swarm: Swarm, mo
 
 async def test_a_swarm_that_does_not_answer_is_said_to_be_out_of_reach(tmp_path: Path) -> None:
     stage = Stage(config(tmp_path))
-    reach = {"now": True}
-
-    def find(name: str) -> Any:
-        return stage.find(name if reach["now"] else "nobody")
-
-    swarm = Swarm({}, owns_cluster=False, find=find)
+    swarm = Swarm({}, owns_cluster=False, find=stage.find)
     await swarm.run_round()
-    feed = Feed(swarm, pulse_s=0.01)
+    feed = Feed(swarm, pulse_s=0.01, patience_s=0.5)
     await feed.start()
     try:
         async with aclosing(feed.stream()) as stream, asyncio.timeout(20):
             await rounds_or_status(stream, reachable=True)
-            reach["now"] = False
+            stage.gone.add(COORDINATOR)
             lost = await rounds_or_status(stream, reachable=False)
-            assert lost["error"]["code"] == "cluster.no_swarm"
+            assert lost["error"]["code"] == "swarm.silent"
             assert lost["rounds"] == 1, "what was known stays on show"
-            reach["now"] = True
+            stage.gone.discard(COORDINATOR)
             back = await rounds_or_status(stream, reachable=True)
             assert "error" not in back
     finally:
