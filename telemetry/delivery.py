@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
-from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from telemetry.blocks import SpanBlock, count, single
+from telemetry.occurrences import Occurrence, TakesOccurrences
 
 SHORTEST_WAIT_S = 1.0
 LONGEST_WAIT_S = 15.0
@@ -141,22 +141,27 @@ class SpanDelivery(SpanExporter):
         return self._exporter.force_flush(timeout_millis)
 
 
-class EventDelivery(LogRecordExporter):
-    """A log record exporter behind a breaker, with a tally."""
+class EventDelivery(SpanExporter):
+    """A log record exporter behind a breaker, with a tally. To the queue that it stands behind it exports spans."""
 
-    def __init__(self, exporter: LogRecordExporter, breaker: Breaker, tally: Tally) -> None:
+    def __init__(self, exporter: LogRecordExporter | TakesOccurrences, breaker: Breaker, tally: Tally) -> None:
         self._exporter = exporter
         self._breaker = breaker
         self._tally = tally
 
-    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+    def export(self, spans: Sequence[Occurrence]) -> SpanExportResult:  # pyright: ignore[reportIncompatibleMethodOverride]
         delivered = False
         try:
-            delivered = self._breaker.attempt(lambda: self._exporter.export(batch) is LogRecordExportResult.SUCCESS)
+            delivered = self._breaker.attempt(lambda: self._sent(spans) is LogRecordExportResult.SUCCESS)
         finally:
             rejected = getattr(self._exporter, "rejected", 0)
-            self._tally.settle(len(batch), delivered=delivered, rejected=rejected)
-        return LogRecordExportResult.SUCCESS if delivered else LogRecordExportResult.FAILURE
+            self._tally.settle(len(spans), delivered=delivered, rejected=rejected)
+        return SpanExportResult.SUCCESS if delivered else SpanExportResult.FAILURE
+
+    def _sent(self, events: Sequence[Occurrence]) -> LogRecordExportResult:
+        if isinstance(self._exporter, TakesOccurrences):
+            return self._exporter.export_occurrences(events)
+        return self._exporter.export([event.record() for event in events])
 
     def shutdown(self) -> None:
         self._exporter.shutdown()
@@ -211,10 +216,12 @@ class SpanQueue(BatchSpanProcessor):
             super().on_end(span)  # pyright: ignore[reportArgumentType] - it only looks at the context, and passes it on
 
 
-class EventQueue(BatchLogRecordProcessor):
+class EventQueue(BatchSpanProcessor):
     """A bounded queue of events before an exporter; an event that finds it full is dropped and counted."""
 
-    def __init__(self, exporter: LogRecordExporter, breaker: Breaker, tally: Tally, *, capacity: int) -> None:
+    def __init__(
+        self, exporter: LogRecordExporter | TakesOccurrences, breaker: Breaker, tally: Tally, *, capacity: int
+    ) -> None:
         self._breaker = breaker
         self._tally = tally
         self._capacity = capacity
@@ -225,6 +232,7 @@ class EventQueue(BatchLogRecordProcessor):
             max_export_batch_size=min(BATCH_SIZE, capacity),
         )
 
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+    def take(self, event: Occurrence) -> None:
+        """Take an event in, if there is room."""
         if self._tally.admit(self._breaker.room(self._capacity)):
-            super().on_emit(log_record)
+            self.on_end(event)  # pyright: ignore[reportArgumentType] - it only looks at the context, and passes it on

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
-from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.metrics import (
     Counter,
@@ -24,8 +22,9 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from telemetry.blocks import SpanBlock
 from telemetry.config import GRPC, LOGS, METRICS, TRACES, MissingGrpcError, Target, TelemetryConfig
+from telemetry.occurrences import Occurrence, TakesOccurrences
 from telemetry.transport import Transport
-from telemetry.wire import trace_request
+from telemetry.wire import log_request, trace_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +32,7 @@ class Exporters:
     """Where a process's telemetry goes; None for a signal that goes nowhere."""
 
     spans: SpanExporter | None = None
-    events: LogRecordExporter | None = None
+    events: LogRecordExporter | TakesOccurrences | None = None
     metrics: MetricExporter | None = None
 
     @classmethod
@@ -80,7 +79,7 @@ class HttpSpans(SpanExporter):
         self._transport.close()
 
 
-class HttpEvents(LogRecordExporter):
+class HttpEvents:
     """Events over HTTP.
 
     Attributes:
@@ -91,8 +90,9 @@ class HttpEvents(LogRecordExporter):
         self.rejected = 0
         self._transport = Transport(target, LOGS)
 
-    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        rejected = self._transport.send(encode_logs(batch).SerializeToString())
+    def export_occurrences(self, items: Sequence[Occurrence]) -> LogRecordExportResult:
+        """Export events in one request."""
+        rejected = self._transport.send(log_request(items))
         self.rejected = rejected or 0
         return LogRecordExportResult.FAILURE if rejected is None else LogRecordExportResult.SUCCESS
 

@@ -22,7 +22,7 @@ LIMIT = 8_192
 Record = Callable[[float, Attributes | None, Context], None]
 """``add``, ``record`` or ``set`` of one of the SDK's instruments."""
 
-_NOWHERE = Context()
+_NOWHERE = trace.set_span_in_context(trace.INVALID_SPAN, Context())  # an empty one would mean the current one
 
 
 class Measurements:
@@ -52,4 +52,4 @@ class Measurements:
 
 
 def _within(span: trace.SpanContext) -> Context:
-    return trace.set_span_in_context(trace.NonRecordingSpan(span), _NOWHERE)
+    return trace.set_span_in_context(trace.NonRecordingSpan(span), Context())

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
@@ -16,7 +18,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler, TraceIdRatioBased
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext
+from opentelemetry.trace import NonRecordingSpan, SpanContext, set_span_in_context
 
 from telemetry import semconv
 from telemetry.blocks import SpanBlock, ended
@@ -25,6 +27,7 @@ from telemetry.delivery import Breaker, EventQueue, MetricDelivery, SpanQueue, T
 from telemetry.exporters import Exporters
 from telemetry.live import SpanMaker
 from telemetry.measurements import Measurements
+from telemetry.occurrences import Occurrence
 from telemetry.reading import SharedReader, keeping_exemplars
 from telemetry.span import Attributes
 
@@ -45,6 +48,7 @@ class Pipeline:
     spans: SpanProcessor | None
     maker: SpanMaker | None
     meters: MeterProvider | None
+    events: EventQueue | None
     loggers: LoggerProvider | None
     measurements: Measurements | None
     reader: SharedReader | InMemoryMetricReader | None = None
@@ -73,7 +77,7 @@ class Pipeline:
         config: TelemetryConfig,
         resource: Resource,
         spans: SpanProcessor | None,
-        events: LogRecordProcessor | None,
+        events: EventQueue | LogRecordProcessor | None,
         readers: Sequence[MetricReader],
         tallies: Mapping[semconv.Signal, Tally] = MappingProxyType({}),
     ) -> Pipeline:
@@ -85,7 +89,9 @@ class Pipeline:
             meters = MeterProvider(readers, resource=resource, shutdown_on_exit=False, views=views)
         if spans is not None:
             maker = SpanMaker(spans.on_end, _sampler(config), resource, _SCOPE)
-        if events is not None:
+        queue = events if isinstance(events, EventQueue) else None
+        if events is not None and not isinstance(events, EventQueue):
+            # For tests, which look at what the SDK makes of an event.
             loggers = LoggerProvider(resource=resource, shutdown_on_exit=False, meter_provider=meters)
             loggers.add_log_record_processor(events)
         measurements = None
@@ -99,6 +105,7 @@ class Pipeline:
             spans=spans,
             maker=maker,
             meters=meters,
+            events=queue,
             loggers=loggers,
             measurements=measurements,
             reader=reader,
@@ -144,6 +151,31 @@ class Pipeline:
         for span in block.spans():
             self.spans.on_end(span)
 
+    def happened(
+        self, name: str, attributes: Attributes | None, severity: SeverityNumber, parent: SpanContext, at_ns: int
+    ) -> None:
+        """Take in an event."""
+        if self.events is not None:
+            event = Occurrence(
+                name=name,
+                at_ns=at_ns,
+                severity=severity,
+                attributes=dict(attributes or {}),
+                span=parent,
+                resource=self.resource,
+                instrumentation_scope=_SCOPE,
+            )
+            self.events.take(event)
+        elif self.loggers is not None:
+            self.loggers.get_logger(SCOPE, schema_url=semconv.SCHEMA_URL).emit(
+                timestamp=at_ns,
+                context=set_span_in_context(NonRecordingSpan(parent), Context()),
+                severity_number=severity,
+                severity_text=severity.name,
+                attributes=attributes,
+                event_name=name,
+            )
+
     def snapshot(self) -> bytes:
         """All metrics as they are now, as an OTLP request; empty when nothing was measured, or nobody may ask."""
         data = self.reader.get_metrics_data() if self.reader is not None else None
@@ -161,7 +193,7 @@ class Pipeline:
 
     @property
     def _parts(self) -> tuple[SpanProcessor | MeterProvider | LoggerProvider, ...]:
-        return tuple(part for part in (self.spans, self.loggers, self.meters) if part is not None)
+        return tuple(part for part in (self.spans, self.events, self.loggers, self.meters) if part is not None)
 
 
 def resource_of(config: TelemetryConfig, *, actor_kind: semconv.ActorKind, instance: str) -> Resource:

@@ -28,7 +28,6 @@ from telemetry.span import (
     AttributeValue,
     RecordingSpan,
     Span,
-    context_from,
     format_traceparent,
     parse_traceparent,
 )
@@ -76,11 +75,10 @@ class Telemetry:
         self.enabled = pipeline is not None
         self._pipeline = pipeline
         scope, url = SCOPE, semconv.SCHEMA_URL
-        meters, loggers = (pipeline.meters, pipeline.loggers) if pipeline else (None, None)
+        meters = pipeline.meters if pipeline else None
         self._maker = pipeline.maker if pipeline else None
         self._measurements = pipeline.measurements if pipeline else None
         self._meter = meters.get_meter(scope, schema_url=url) if meters else NoOpMeter(scope)
-        self._logger = loggers.get_logger(scope, schema_url=url) if loggers else None
         self._instruments: dict[str, Any] = {}
         self._stopped = False
 
@@ -254,15 +252,9 @@ class Telemetry:
         parent: str | None = None,
     ) -> None:
         """Say that something happened: one of ``semconv.EVENT_*``, in the current span or in ``parent``."""
-        if self._logger is not None:
-            self._logger.emit(
-                timestamp=time.time_ns(),
-                context=context_from(parent),
-                severity_number=severity,
-                severity_text=severity.name,
-                attributes=attributes,
-                event_name=name,
-            )
+        if self._pipeline is not None:
+            within = parse_traceparent(parent) if parent else trace.get_current_span().get_span_context()
+            self._pipeline.happened(name, attributes, severity, within, time.time_ns())
 
     def count(self, metric: str, value: int = 1, attributes: Attributes | None = None) -> None:
         """Add to a counter, one of ``semconv.METRIC_*``."""

@@ -1,18 +1,18 @@
-"""Spans as bytes of an OTLP ``ExportTraceServiceRequest``, without a protobuf object for each attribute.
+"""Spans and events as bytes of OTLP requests, without a protobuf object for each attribute.
 
 OpenTelemetry's own encoder takes about 45 microseconds for a span with six attributes; this one about a
 quarter, and a hundredth for a span of a block. The format is protobuf's wire format: a field is a varint of
 ``number << 3 | type``, then a varint, eight bytes, or a length and as many bytes. Numbers are those of
-opentelemetry/proto/trace/v1/trace.proto; the tests hold the result against OpenTelemetry's encoder.
+trace.proto and logs.proto in opentelemetry/proto; the tests hold the result against OpenTelemetry's encoder.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
@@ -20,6 +20,9 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, TraceState
 
 from telemetry.blocks import SpanBlock
+from telemetry.occurrences import Occurrence
+
+T = TypeVar("T", ReadableSpan | SpanBlock, Occurrence)
 
 HAS_IS_REMOTE, IS_REMOTE = 0x100, 0x200
 """Bits of a span's flags (SpanFlags in trace.proto)."""
@@ -32,18 +35,24 @@ _MAX_CACHED = 64
 
 def trace_request(items: Iterable[ReadableSpan | SpanBlock]) -> bytes:
     """An ``ExportTraceServiceRequest`` of spans and blocks, grouped by resource and scope."""
+    return _request(items, lambda item: _block(item) if isinstance(item, SpanBlock) else _field(2, _span(item)))
+
+
+def log_request(items: Iterable[Occurrence]) -> bytes:
+    """An ``ExportLogsServiceRequest`` of events, grouped by resource and scope."""
+    return _request(items, lambda item: _field(2, _record(item)))
+
+
+def _request(items: Iterable[T], encoded: Callable[[T], bytes]) -> bytes:
     groups: dict[tuple[int, InstrumentationScope | None], tuple[Resource, list[bytes]]] = {}
     for item in items:
         key = (id(item.resource), item.instrumentation_scope)
         if key not in groups:
             groups[key] = (item.resource, [])
-        if isinstance(item, SpanBlock):
-            groups[key][1].append(_block(item))
-        else:
-            groups[key][1].append(_field(2, _span(item)))
+        groups[key][1].append(encoded(item))
     request: list[bytes] = []
-    for (_, scope), (resource, spans) in groups.items():
-        inner = b"".join([_field(1, _scope(scope)), *spans, _text(3, (scope.schema_url if scope else None) or "")])
+    for (_, scope), (resource, parts) in groups.items():
+        inner = b"".join([_field(1, _scope(scope)), *parts, _text(3, (scope.schema_url if scope else None) or "")])
         whole = _field(1, _attributes(1, resource.attributes)) + _field(2, inner) + _text(3, resource.schema_url or "")
         request.append(_field(1, whole))
     return b"".join(request)
@@ -71,6 +80,27 @@ def _span(span: ReadableSpan) -> bytes:
         _flags(16, span.parent),
     ]
     return b"".join(parts)
+
+
+def _record(event: Occurrence) -> bytes:
+    """A log record with the event's name, and no body."""
+    span, at = event.span, _FIXED64.pack(event.at_ns)
+    ids = b""
+    if span.is_valid:
+        ids = b"\x4a\x10" + span.trace_id.to_bytes(16, "big") + b"\x52\x08" + span.span_id.to_bytes(8, "big")
+    return b"".join(
+        (
+            b"\x09" + at,
+            _number(2, event.severity.value),
+            _text(3, event.severity.name),
+            b"\x2a\x00",
+            _attributes(6, event.attributes),
+            b"\x45" + struct.pack("<I", span.trace_flags) if span.trace_flags else b"",
+            ids,
+            b"\x59" + at,
+            _text(12, event.name),
+        )
+    )
 
 
 def _block(block: SpanBlock) -> bytes:

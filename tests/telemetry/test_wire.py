@@ -7,15 +7,28 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.trace import (
+    INVALID_SPAN_CONTEXT,
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
 
 from telemetry.blocks import SpanBlock, count, single
-from telemetry.wire import trace_request
+from telemetry.occurrences import Occurrence
+from telemetry.wire import log_request, trace_request
 
 RESOURCES = [Resource({"service.name": "a", "n": 1}), Resource({"service.name": "b"}, "https://schema")]
 SCOPES = [None, InstrumentationScope("s"), InstrumentationScope("s", "1.0", "https://schema", {"k": "v"})]
@@ -111,6 +124,25 @@ def _plain(request: ExportTraceServiceRequest) -> list[bytes]:
         found.append(span.SerializeToString(deterministic=True))
     assert len(ids) == len(found)
     return found
+
+
+events = st.builds(
+    Occurrence,
+    name=texts,
+    at_ns=times,
+    severity=st.sampled_from([SeverityNumber.INFO, SeverityNumber.WARN]),
+    attributes=attributes,
+    span=st.sampled_from([INVALID_SPAN_CONTEXT]) | contexts,
+    resource=st.just(RESOURCES[1]),
+    instrumentation_scope=st.just(SCOPES[2]),
+)
+
+
+@given(st.lists(events, min_size=1, max_size=5))
+@settings(deadline=None, max_examples=60)
+def test_events_say_what_opentelemetrys_encoder_says(found: list[Occurrence]) -> None:
+    ours = ExportLogsServiceRequest.FromString(log_request(found))
+    assert ours == encode_logs([event.record() for event in found])
 
 
 def test_a_block_has_columns_of_one_length() -> None:
