@@ -61,8 +61,8 @@ def trained(codec: Codec, agents: tuple[str, ...], rounds: int, seed: int, *, fe
 async def on_a_cluster(rounds: int, runs: int) -> list[dict[str, Any]]:
     """Accuracy of the sparsest codec without and with feedback, on a local Ray, and the rounds equal to the simulation.
 
-    A swarm keeps agents out that were flagged three times in a row, which a simulation does not; until the first
-    is, the two are the same to the last bit.
+    The two are the same to the last bit until something happens that a simulation has not: trust keeps an agent
+    out, or a validator's loop shortens the steps or rolls back, as it does when divergences rise round after round.
     """
     agents = tuple(f"agent-{number:03d}" for number in range(100))
     found: list[dict[str, Any]] = []
