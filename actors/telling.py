@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from statistics import median
 from typing import Any
-
-import numpy as np
 
 from actors.cast import Score
 from actors.conductor import Conductor
@@ -319,5 +318,5 @@ class Telling:
         telemetry, labels, reputation = self._telemetry, self._labels, ledger.trust.reputation
         if telemetry.enabled:
             telemetry.gauge(semconv.METRIC_AGENTS_OBSERVED, len(ledger.observed), labels)
-            telemetry.gauge(semconv.METRIC_REPUTATION_MEDIAN, float(np.median(reputation)), labels)
+            telemetry.gauge(semconv.METRIC_REPUTATION_MEDIAN, median(reputation.tolist()), labels)
             telemetry.gauge(semconv.METRIC_REPUTATION_LOWEST, float(reputation.min()), labels)
