@@ -1,8 +1,8 @@
 """Whole runs in one process, without Ray, signatures or a network: what the arithmetic of rounds amounts to.
 
 Updates go through the workload's codec and the gate's checks of content, and the numbers are those of a swarm of
-the same run and seed as long as trust keeps nobody out and no loop steps in. All agents live on one host, so liars know every honest
-update. Late and lost updates do not occur here.
+the same run and seed as long as trust keeps nobody out and no loop steps in. All agents live on one host, so liars
+know every honest update. Late and lost updates do not occur here.
 """
 
 from __future__ import annotations
