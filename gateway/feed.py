@@ -28,8 +28,22 @@ BATCH = 25
 """Rounds that are asked for at once when there is something to catch up with."""
 LONG_POLL_S = 20.0
 PING_S = 15.0
+MOST_LISTENERS = 256
+"""Streams that may be open at the same time."""
 _FAULTS: tuple[type[BaseException], ...] = (SwarmError, TimeoutError, *LOST)
 _log = logging.getLogger("swarmlore.gateway")
+
+
+class ListenersError(SwarmError):
+    """More listeners than a gateway streams to at the same time."""
+
+    code = "request.listeners"
+
+    def __init__(self, *, listeners: int) -> None:
+        super().__init__(
+            f"{listeners} listen already. Close a stream that nobody reads, or start another gateway beside this one.",
+            listeners=listeners,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +111,15 @@ class Feed:
     def listeners(self) -> int:
         """Streams that are open."""
         return self._listeners
+
+    def admit(self) -> None:
+        """Return when there is room for one more listener.
+
+        Raises:
+            ListenersError: when there is none.
+        """
+        if self._listeners >= MOST_LISTENERS:
+            raise ListenersError(listeners=self._listeners)
 
     async def status(self, *, fresh_s: float = 0.0) -> dict[str, Any]:
         """The swarm's status with every actor's word, no older than ``fresh_s``.

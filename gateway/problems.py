@@ -34,6 +34,7 @@ _STATUS_OF: Mapping[str, HTTPStatus] = {
     "agent.unknown": HTTPStatus.NOT_FOUND,
     "request.unknown": HTTPStatus.NOT_FOUND,
     "request.busy": HTTPStatus.TOO_MANY_REQUESTS,
+    "request.listeners": HTTPStatus.TOO_MANY_REQUESTS,
     "request": HTTPStatus.BAD_REQUEST,
     "round": HTTPStatus.CONFLICT,
     "rule": HTTPStatus.CONFLICT,

@@ -216,7 +216,8 @@ const follower = new Follower({
 function takeStatus(status) {
   const before = known.status;
   known.status = { ...before, ...status };
-  if (before && status.reachable !== false && (status.run !== before.run || (status.rounds ?? 0) < (known.rounds.at(-1)?.round ?? 0))) {
+  // Another coordinator may be that of another run, whose rounds have the same numbers.
+  if (before && status.reachable !== false && (status.run !== before.run || status.process !== before.process)) {
     follower.restart();
     return;
   }

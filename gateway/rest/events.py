@@ -39,6 +39,7 @@ def router(swarm: Swarm, feed: Feed) -> APIRouter:
                 "events about once a second.",
                 "content": {"text/event-stream": {"example": _STREAM}},
             },
+            **documented("request.listeners"),
         },
     )
     async def events(
@@ -52,6 +53,7 @@ def router(swarm: Swarm, feed: Feed) -> APIRouter:
         """Server-sent events. A round comes without the agents' verdicts, but with its column of the heat map."""
         if last_event_id is not None and last_event_id.isdecimal():
             after = int(last_event_id)
+        feed.admit()
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(feed.stream(after), headers=headers, media_type="text/event-stream")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -192,3 +193,24 @@ def test_the_gateway_ends_at_once_while_somebody_listens(served: Served) -> None
     served.stop()
     assert not served._thread.is_alive()
     answer.close()
+
+
+def test_a_stream_too_many_is_refused_and_another_may_follow_when_one_has_ended(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "MOST_LISTENERS", 1)
+    with urllib.request.urlopen(f"{served.url}/v1/events", timeout=20) as first:
+        first.readline()
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{served.url}/v1/events", timeout=20)
+        assert refused.value.code == 429
+        assert json.loads(refused.value.read())["code"] == "request.listeners"
+    served.do(lambda: _until(lambda: served.app.state.feed.listeners == 0))
+    with urllib.request.urlopen(f"{served.url}/v1/events", timeout=20) as second:
+        assert second.readline().startswith(b"retry:")
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - the feed says nothing when a listener has gone
+            await asyncio.sleep(0.01)

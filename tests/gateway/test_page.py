@@ -20,6 +20,7 @@ from tests.gateway.served import Served, serving
 from workloads.attacks import Adversary, NotFinite
 from workloads.null import NullWorkload
 
+pytestmark = pytest.mark.e2e
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 DRIVER = os.environ.get("CHROMEDRIVER") or shutil.which("chromedriver")
 AGENTS = tuple(f"agent-{number:03d}" for number in range(10))
@@ -304,6 +305,20 @@ def test_it_says_when_the_gateway_is_gone_and_goes_on_by_itself(page: Page, tmp_
         assert not page.driver.find_element(By.ID, "fault").is_displayed()
         second.call(lambda: second.stage.gone.add(host_name(0)))
         page.until(lambda: page.text("health").find("No quorum") >= 0 or "does not answer" in page.text("health-text"))
+
+
+def test_another_swarm_in_the_place_of_the_first_is_shown_from_its_beginning(page: Page, tmp_path: Path) -> None:
+    with serving(config(tmp_path / "one"), pulse_s=0.1) as first:
+        first.rounds(2)
+        page.open(first.url)
+        page.until(lambda: page.text("heat-last") == "2")
+        digest = page.text("note-release")
+        port = int(first.url.rpartition(":")[2])
+    with serving(config(tmp_path / "two").model_copy(update={"run": "two"}), port=port, pulse_s=0.1) as second:
+        second.rounds(3)
+        page.until(lambda: page.text("run").startswith("run two"))
+        page.until(lambda: page.text("heat-shape") == "10 agents by 3 rounds")
+        assert page.text("note-release") != digest
 
 
 def test_a_round_without_a_release_is_said_first(page: Page, served: Served) -> None:
