@@ -36,7 +36,7 @@ class HostTelling:
         known = learned.losses[np.isfinite(learned.losses)]
         kind = {semconv.ATTR_ACTOR_KIND: semconv.ActorKind.HOST.value}
         telemetry.observe(semconv.METRIC_LOCAL_TRAINING_DURATION, seconds, {**labels, **kind})
-        norms = np.sqrt(np.einsum("ij,ij->i", learned.rows, learned.rows))  # a quarter of the time of linalg.norm
+        norms = np.sqrt(np.einsum("ij,ij->i", learned.rows, learned.rows))  # cheaper than linalg.norm
         broken = ~learned.idle & ~(np.isfinite(norms) & np.isfinite(learned.losses))
         for row in np.flatnonzero(broken)[: self._config.telemetry.agent_span_limit].tolist():
             told = {**common, semconv.ATTR_AGENT_ID: self._agents[row], semconv.ATTR_HOST_ID: self._host}
