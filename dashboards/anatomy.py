@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.frame import ROUND, dashboard
-from dashboards.panels import BLUE, COUNT, GREEN, GREY, RED, SECONDS, YELLOW, Query, chart, distribution
+from dashboards.panels import (
+    BLUE,
+    BYTES_PER_SECOND,
+    COUNT,
+    GREEN,
+    GREY,
+    RED,
+    SECONDS,
+    YELLOW,
+    Query,
+    chart,
+    distribution,
+)
 from dashboards.queries import increase, largest, legend, mean, quantile, rate, select, total
 from telemetry import semconv
 from telemetry.promnames import BUCKET, LE
@@ -88,7 +100,7 @@ def anatomy() -> dict[str, Any]:
         "How much is sent?",
         "Bytes of updates a second, encoded, from hosts to the aggregator.",
         Query(expr=total(rate(select(semconv.METRIC_TRANSMITTED))), legend="updates"),
-        unit="Bps",
+        unit=BYTES_PER_SECOND,
     )
     return dashboard(
         ROUND,

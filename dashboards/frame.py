@@ -19,13 +19,14 @@ from telemetry.promnames import label_name
 TAG = "swarmlore"
 COLUMNS = 24
 
-OVERVIEW, ROUND, TRUST, LEARNING, LOOPS, TELEMETRY = (
+OVERVIEW, ROUND, TRUST, LEARNING, LOOPS, TELEMETRY, INGEST = (
     "swarmlore-overview",
     "swarmlore-round",
     "swarmlore-trust",
     "swarmlore-learning",
     "swarmlore-loops",
     "swarmlore-telemetry",
+    "swarmlore-ingest",
 )
 """Uids of the dashboards, which are part of their addresses."""
 

@@ -110,7 +110,7 @@ def learning() -> dict[str, Any]:
     band = states(
         "Status over time",
         "The status after each round.",
-        Query(expr=status_number(), legend="status"),
+        Query(expr=status_number(semconv.ATTR_WORKLOAD), legend=legend(semconv.ATTR_WORKLOAD)),
         words=STATUS_WORDS,
     )
     return dashboard(

@@ -13,6 +13,7 @@ from dashboards.panels import (
     GREEN,
     GREY,
     NUMBER,
+    PER_SECOND,
     RED,
     SECONDS,
     YELLOW,
@@ -32,13 +33,13 @@ STATUS_WORDS = {
 """Convergence states as numbers, which is what colours can be given to; in the order of severity."""
 
 
-def status_number() -> str:
-    """The convergence status as one of the numbers of `STATUS_WORDS`."""
+def status_number(*by: str) -> str:
+    """The convergence status as one of the numbers of `STATUS_WORDS`; of several runs, the gravest."""
     terms: list[str] = []
-    for place, (status, _) in enumerate(STATUS_WORDS.values(), start=1):
+    for place, (status, _) in STATUS_WORDS.items():
         state = select(semconv.METRIC_CONVERGENCE_STATE, where={semconv.ATTR_CONVERGENCE_STATUS: status})
-        terms.append(f"{place} * {largest(state)}")
-    return " + ".join(terms)
+        terms.append(f"{place} * {state}")
+    return largest(" or ".join(terms), *by)
 
 
 def overview() -> dict[str, Any]:
@@ -130,7 +131,7 @@ def overview() -> dict[str, Any]:
                 expr=total(rate(select(semconv.METRIC_UPDATES)), semconv.ATTR_VERDICT),
                 legend=legend(semconv.ATTR_VERDICT),
             ),
-            unit="ops",
+            unit=PER_SECOND,
             stacked=True,
             colours={"accepted": GREEN, "clipped": BLUE, "rejected": RED, "late": YELLOW},
         ).links([link_to(TRUST, "Byzantine and trust")]),

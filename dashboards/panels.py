@@ -18,7 +18,8 @@ Panel: TypeAlias = Any
 
 DATASOURCE = common_model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-SECONDS, PER_SECOND, FRACTION, COUNT, BYTES, NUMBER = "s", "ops", "percentunit", "short", "bytes", "none"
+SECONDS, FRACTION, COUNT, NUMBER, BYTES = "s", "percentunit", "short", "none", "bytes"
+PER_SECOND, BYTES_PER_SECOND = "ops", "Bps"
 """Grafana's ids of the units that occur."""
 
 GREEN, YELLOW, ORANGE, RED, BLUE, GREY = "green", "yellow", "orange", "red", "blue", "text"

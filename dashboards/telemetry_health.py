@@ -5,7 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.frame import TELEMETRY, dashboard
-from dashboards.panels import BLUE, COUNT, GREEN, NUMBER, RED, SECONDS, YELLOW, Query, chart, listing, number
+from dashboards.panels import (
+    BLUE,
+    COUNT,
+    GREEN,
+    NUMBER,
+    PER_SECOND,
+    RED,
+    SECONDS,
+    YELLOW,
+    Query,
+    chart,
+    listing,
+    number,
+)
 from dashboards.queries import RANGE, increase, legend, rate, select, share, total
 from telemetry import semconv
 from telemetry.promnames import metric_name
@@ -75,7 +88,7 @@ def telemetry_health() -> dict[str, Any]:
         "How much is sent?",
         "Spans and events a second that the collector took.",
         Query(expr=total(rate(delivered), semconv.ATTR_SIGNAL), legend=legend(semconv.ATTR_SIGNAL)),
-        unit="ops",
+        unit=PER_SECOND,
         stacked=True,
     )
     queues = chart(

@@ -13,6 +13,8 @@ import pytest
 
 from dashboards.__main__ import ALL, FOLDER, main
 from dashboards.frame import COLUMNS, TAG
+from telemetry import semconv
+from telemetry.promnames import series_names
 
 BOARDS = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((FOLDER / "grafana").glob("*.json"))}
 SCREEN = 21
@@ -145,5 +147,23 @@ def test_there_is_a_dashboard_for_each_question() -> None:
         "Learning",
         "MAPE-K",
         "Telemetry cost and health",
+        "Agents' telemetry",
     }
     assert len(ALL) == len(BOARDS)
+
+
+NOWHERE = {semconv.METRIC_GRADIENT_TRANSMISSION_COUNT: "all updates are shown by verdict"}
+"""Metrics that no dashboard shows, and why."""
+
+
+def test_every_metric_of_the_registry_is_shown() -> None:
+    text = "".join(path.read_text("utf-8") for path in FOLDER.rglob("*.*"))
+    hidden = {
+        spec.name
+        for spec in semconv.METRICS.values()
+        if not any(
+            re.search(rf"\b{name}\b", text)
+            for name in series_names(spec.name, unit=spec.unit, instrument=spec.instrument)
+        )
+    }
+    assert hidden == NOWHERE.keys()
