@@ -7,8 +7,8 @@ statistics when they are asked for. Judgements are kept in bounded number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 from telemetry.checker.advice import (
     association_advice,
@@ -18,7 +18,8 @@ from telemetry.checker.advice import (
     requirement_advice,
 )
 from telemetry.checker.extensions import CardinalityMeter, Extensions, SpanMatcher
-from telemetry.checker.findings import Advice, Finding, FindingLevel, worst
+from telemetry.checker.findings import Advice, FindingLevel
+from telemetry.checker.judgements import NO_SIGNAL, Judgement, Judgements, Node, Signal
 from telemetry.checker.model import Group
 from telemetry.checker.modifiers import Modifier
 from telemetry.checker.policy import NamePolicy
@@ -45,43 +46,6 @@ from telemetry.checker.samples import (
 )
 from telemetry.checker.statistics import Statistics
 
-MAX_JUDGEMENTS = 50_000
-LONGEST_KEPT = 256
-"""Characters of a name or value of which a judgement is kept; above, it is made anew each time."""
-
-Node = dict[str, Any]
-
-
-class Signal(NamedTuple):
-    """The root sample that findings are about: its type and name, None for one that is no signal."""
-
-    type: str | None
-    name: str | None
-
-
-NO_SIGNAL = Signal(None, None)
-
-
-class _Judgement:
-    """What is said about equal samples, and how many of them were seen since the last count."""
-
-    __slots__ = ("covers", "findings", "kind", "node", "seen")
-
-    def __init__(self, kind: Kind, findings: Sequence[Finding], covers: str | None) -> None:
-        self.kind = kind
-        self.findings = findings
-        self.covers = covers
-        self.seen = 0
-        level = worst(findings)
-        # One object in all reports of equal samples; nobody changes it.
-        self.node: Node = {
-            "all_advice": [finding.as_node() for finding in findings],
-            "highest_advice_level": None if level is None else level.value,
-        }
-
-
-_Kept = dict[Any, _Judgement]
-
 
 class LiveCheck:
     """A live check in progress. Not safe for threads: one caller at a time.
@@ -98,22 +62,18 @@ class LiveCheck:
         chosen = extensions or Extensions()
         self.roots = 0
         self._registry = registry
-        self._modifier = modifier
         self._policy = NamePolicy(registry)
         self._enums = frozenset(name for name, found in registry.attributes.items() if found.is_enum)
         self._spans = SpanMatcher(registry) if chosen.spans else None
         self._meter = None if chosen.cardinality is None else CardinalityMeter(registry, chosen.cardinality)
         self._statistics = Statistics(registry)
-        self._kept: dict[Signal, _Kept] = {}
-        self._signal = NO_SIGNAL
-        self._judgements: _Kept = {}
-        self._n = 0
+        self._judgements = Judgements(self._count, modifier)
         self._resource: tuple[str, ...] = ()
 
     @property
     def statistics(self) -> Statistics:
         """The counts of everything that was checked."""
-        self._settle()
+        self._judgements.settle()
         return self._statistics
 
     @property
@@ -123,7 +83,7 @@ class LiveCheck:
 
     def extension_node(self) -> Node | None:
         """What the extensions counted; None when none is on."""
-        self._settle()
+        self._judgements.settle()
         found: Node = {}
         if self._spans is not None:
             found |= self._spans.as_node()
@@ -147,22 +107,22 @@ class LiveCheck:
                 return {"log": self._log(sample)}
             case ResourceSample():
                 self._resource = tuple(attribute.name for attribute in sample.attributes)
-                self._enter(Signal("resource", None))
+                self._judgements.enter(Signal("resource", None))
                 result = self._plain(Kind.RESOURCE)
                 return {"resource": {"attributes": self._attributes(sample.attributes), "live_check_result": result}}
             case ScopeSample():
                 return {"instrumentation_scope": self._scope(sample)}
             case AttributeSample():
-                self._enter(NO_SIGNAL)
+                self._judgements.enter(NO_SIGNAL)
                 return {"attribute": self._attributes((sample,))[0]}
             case SpanEventSample():
-                self._enter(NO_SIGNAL)
+                self._judgements.enter(NO_SIGNAL)
                 return {"span_event": self._span_event(sample)}
             case SpanLinkSample():
-                self._enter(NO_SIGNAL)
+                self._judgements.enter(NO_SIGNAL)
                 return {"span_link": self._span_link(sample)}
             case ProfileSample():
-                self._enter(Signal("profile", None))
+                self._judgements.enter(Signal("profile", None))
                 result = self._plain(Kind.PROFILE)
                 return {
                     "profile": {
@@ -175,13 +135,13 @@ class LiveCheck:
     # Samples of each kind
 
     def _span(self, span: SpanSample) -> Node:
-        self._enter(Signal("span", span.name))
+        self._judgements.enter(Signal("span", span.name))
         if self._spans is None:
             result = self._plain(Kind.SPAN)
         else:
             matcher = self._spans
             key = (Kind.SPAN, span.kind, tuple([attribute.name for attribute in span.attributes]))
-            result = self._judged(key, Kind.SPAN, lambda: matcher.advise(span), span.name, span.name)
+            result = self._judgements.judged(key, Kind.SPAN, lambda: matcher.advise(span), span.name, span.name)
         status = span.status
         return {
             "name": span.name,
@@ -202,7 +162,7 @@ class LiveCheck:
         return {"attributes": self._attributes(link.attributes), "live_check_result": result}
 
     def _scope(self, scope: ScopeSample) -> Node:
-        self._enter(NO_SIGNAL)
+        self._judgements.enter(NO_SIGNAL)
         result = self._plain(Kind.SCOPE)
         return {
             "name": scope.name,
@@ -214,7 +174,7 @@ class LiveCheck:
         }
 
     def _metric(self, metric: MetricSample) -> Node:
-        self._enter(Signal("metric", metric.name))
+        self._judgements.enter(Signal("metric", metric.name))
         definition = self._registry.metric(metric.name)
 
         def advise() -> Iterable[Advice]:
@@ -224,7 +184,7 @@ class LiveCheck:
                 yield from association_advice(definition.associations, self._registry, self._resource)
 
         key = (Kind.METRIC, metric.instrument, metric.unit, self._resource)
-        result = self._judged(key, Kind.METRIC, advise, metric.name, metric.name)
+        result = self._judgements.judged(key, Kind.METRIC, advise, metric.name, metric.name)
         points = metric.data_points
         return {
             "name": metric.name,
@@ -237,7 +197,7 @@ class LiveCheck:
         }
 
     def _log(self, log: LogSample) -> Node:
-        self._enter(Signal("log", log.event_name))
+        self._judgements.enter(Signal("log", log.event_name))
         names = tuple([attribute.name for attribute in log.attributes])
         definition = self._registry.event(log.event_name) if log.event_name else None
 
@@ -247,7 +207,7 @@ class LiveCheck:
                 yield from association_advice(definition.associations, self._registry, self._resource)
 
         key = (Kind.LOG, names, self._resource)
-        result = self._judged(key, Kind.LOG, advise, log.event_name, log.event_name)
+        result = self._judgements.judged(key, Kind.LOG, advise, log.event_name, log.event_name)
         return {
             "event_name": log.event_name,
             "severity_number": log.severity_number,
@@ -264,12 +224,10 @@ class LiveCheck:
         needing = None if isinstance(point, ExponentialPoint) else definition
         further = self._meter.advise(metric, point.attributes) if self._meter is not None else []
         names = tuple([attribute.name for attribute in point.attributes])
-        result = self._judged(
+        result = self._judgements.judged(
             (Kind.DATA_POINT, needing is None, names, tuple([advice.message for advice in further])),
             Kind.DATA_POINT,
             lambda: [*requirement_advice(names, needing), *further],
-            None,
-            None,
         )
         node: Node = {"attributes": self._attributes(point.attributes)}
         exemplars = [self._exemplar(exemplar) for exemplar in point.exemplars]
@@ -313,7 +271,7 @@ class LiveCheck:
 
     def _attributes(self, attributes: Attributes) -> list[Node]:
         nodes: list[Node] = []
-        enums, kept = self._enums, self._judgements
+        enums, kept = self._enums, self._judgements.current
         for name, value, kind in attributes:
             valued = name in enums and (kind == "string" or kind == "int")
             key = (name, kind, value) if valued else (name, kind)
@@ -324,89 +282,20 @@ class LiveCheck:
             nodes.append({"name": name, "value": value, "type": kind, "live_check_result": judgement.node})
         return nodes
 
-    # Judgements
-
-    def _enter(self, signal: Signal) -> None:
-        """What follows is about this signal."""
-        found = self._kept.get(signal)
-        if found is None:
-            if len(signal.name or "") > LONGEST_KEPT or self._n > MAX_JUDGEMENTS:
-                self._settle()
-            found = self._kept[signal] = {}
-            self._n += 1
-        self._signal, self._judgements = signal, found
-
     def _plain(self, kind: Kind) -> Node:
         """The result of a sample about which nothing is ever said."""
-        return self._judged(kind, kind, tuple, None, None)
+        return self._judgements.judged(kind, kind, tuple)
 
-    def _judged(
-        self,
-        key: Any,
-        kind: Kind,
-        advise: Callable[[], Iterable[Advice]],
-        sample_name: str | None,
-        covers: str | None,
-    ) -> Node:
-        judgement = self._judgements.get(key)
-        if judgement is None:
-            judgement = self._keep(key, _Judgement(kind, self._findings(advise(), sample_name), covers))
-        judgement.seen += 1
-        return judgement.node
-
-    def _judge_attribute(self, key: Any, name: str, type: str | None, value: Any) -> _Judgement:
+    def _judge_attribute(self, key: Any, name: str, kind: str | None, value: Any) -> Judgement:
         definition = self._registry.attribute(name) or self._registry.template(name)
-        advice = [*attribute_advice(name, type, value, definition), *self._policy.attribute(name)]
+        advice = [*attribute_advice(name, kind, value, definition), *self._policy.attribute(name)]
         covers = definition.name if definition is not None and definition.is_template else name
-        return self._keep(key, _Judgement(Kind.ATTRIBUTE, self._findings(advice, name), covers))
+        return self._judgements.make(key, Kind.ATTRIBUTE, advice, name, covers)
 
-    def _findings(self, advice: Iterable[Advice], sample_name: str | None) -> list[Finding]:
-        signal = self._signal
-        made = (
-            Finding(
-                id=one.id,
-                level=one.level,
-                message=one.message,
-                context=one.context,
-                signal_type=signal.type,
-                signal_name=signal.name,
-            )
-            for one in advice
-        )
-        if self._modifier is None:
-            return list(made)
-        changed = (self._modifier.apply(finding, sample_name) for finding in made)
-        return [finding for finding in changed if finding is not None]
-
-    def _keep(self, key: Any, judgement: _Judgement) -> _Judgement:
-        weight = 1 + (sum(map(_weight, key)) if isinstance(key, tuple) else 0) // LONGEST_KEPT
-        if self._n + weight > MAX_JUDGEMENTS:
-            self._settle()
-        self._judgements[key] = judgement
-        self._n += weight
-        return judgement
-
-    def _settle(self) -> None:
-        """Count what was seen, and forget all judgements; those of the sample under way go on in the same place."""
-        for signal, kept in self._kept.items():
-            for judgement in kept.values():
-                if judgement.seen:
-                    self._statistics.add(
-                        judgement.kind, judgement.findings, name=judgement.covers, times=judgement.seen
-                    )
-                    if judgement.kind is Kind.SPAN and self._spans is not None and signal.name is not None:
-                        self._spans.saw(signal.name, judgement.seen)
-                    judgement.seen = 0
-            kept.clear()
-        self._kept = {self._signal: self._judgements}
-        self._n = 1
-
-
-def _weight(part: Any) -> int:
-    """About how many characters a part of a key holds."""
-    if isinstance(part, str):
-        return len(part)
-    return sum(map(_weight, part)) if isinstance(part, tuple) else 0
+    def _count(self, signal: Signal, judgement: Judgement) -> None:
+        self._statistics.add(judgement.kind, judgement.findings, name=judgement.covers, times=judgement.seen)
+        if judgement.kind is Kind.SPAN and self._spans is not None and signal.name is not None:
+            self._spans.saw(signal.name, judgement.seen)
 
 
 def _buckets(buckets: Buckets | None) -> Node | None:

@@ -15,8 +15,8 @@ from telemetry.checker.intake import GZIP, ZLIB, ClosedError, Intake, TooLargeEr
 from telemetry.checker.otlp import OtlpError, OtlpSignal
 
 THREADS = 4
-WAITING = 16
-"""Calls that may be under way at a time; more are told to come back."""
+WAITING = 100
+"""Calls that may be under way at a time; more are told to come back. As many as Weaver's queue holds."""
 
 _SERVICES = {
     OtlpSignal.TRACES: "opentelemetry.proto.collector.trace.v1.TraceService",

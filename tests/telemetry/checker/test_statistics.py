@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from telemetry.checker import live_check as checking
+from telemetry.checker import judgements as judging
 from telemetry.checker import statistics as counting
 from telemetry.checker.live_check import LiveCheck
 from telemetry.checker.sample_reader import sample_of
@@ -95,7 +95,7 @@ def test_maps_of_names_are_bounded(live: Live, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_judgements_are_bounded_and_nothing_is_lost(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking, "MAX_JUDGEMENTS", 20)
+    monkeypatch.setattr(judging, "MAX_JUDGEMENTS", 20)
     check = live()
     # One span with more attributes than are kept, and many spans of different names.
     wide = SpanSample(
@@ -106,7 +106,7 @@ def test_judgements_are_bounded_and_nothing_is_lost(live: Live, monkeypatch: pyt
         assert len(node["span"]["attributes"]) == 100
     for number in range(100):
         check.check(SpanSample(name=f"s{number}", kind="server", attributes=wide.attributes[:2]))
-        assert sum(len(kept) for kept in check._kept.values()) <= 20 + 1
+        assert len(check._judgements) <= 20 + 1
     assert check.statistics.as_node()["total_entities_by_type"] == {"span": 103, "attribute": 500}
 
 
@@ -118,7 +118,7 @@ def test_long_names_and_values_are_not_kept(live: Live) -> None:
         check.check(AttributeSample("shop.kind", "v" * 1_000_000 + str(number), "string"))
         check.check(SpanSample(name=f"{name}{number}", kind="server"))
     check.statistics  # noqa: B018 - counts what is kept
-    held = sum(len(str(key)) for kept in check._kept.values() for key in kept)
+    held = sum(len(str(key)) for kept in check._judgements._kept.values() for key in kept)
     assert held < 20_000_000
     node = check.statistics.as_node()
     assert max(map(len, node["advice_message_counts"])) <= counting.LONGEST_NAME
