@@ -30,10 +30,14 @@ from dashboards.__main__ import ALL
 from dashboards.alerts import recordings
 from deploy.observe import prometheus_command, prometheus_config
 from gateway import learning
+from gateway.ingest import Receiver, router
+from gateway.intake import Intake, IntakeSettings
+from gateway.metrics import scraped
 from gateway.service import service
-from telemetry import TelemetryConfig, semconv
+from telemetry import Telemetry, TelemetryConfig, semconv
 from telemetry.promnames import BUCKET, metric_name
-from tests.telemetry.receiver import Receiver, receiving
+from tests.telemetry import receiver as collector
+from workloads.trajectories import AssemblySettings, Conversion, Layout, TrySettings
 
 AGENTS, LIARS, ROUNDS = 13, 4, 14
 STEP_S, WINDOW_S = 1, 10
@@ -109,7 +113,10 @@ def scraping(binary: str, folder: Path, target: str) -> Iterator[Prometheus]:
 async def served(swarm: Swarm) -> AsyncIterator[str]:
     """The gateway of a swarm, on a port of its own."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(service(swarm), host="127.0.0.1", port=port, log_level="warning"))
+    telemetry = scraped()
+    app = service(swarm, telemetry=telemetry)
+    app.include_router(router(taking_spans(swarm, telemetry)))
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
     task = asyncio.create_task(server.serve())
     try:
         while not server.started:
@@ -119,6 +126,47 @@ async def served(swarm: Swarm) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
+
+
+def tell(target: str, number: int) -> None:
+    """Send an agent's spans to the gateway: one try of a task, done by one tool, judged, and one span twice."""
+    begun = time.time_ns()
+
+    def span(name: str, place: int, **attributes: str) -> dict[str, Any]:
+        own: list[dict[str, Any]] = [
+            {"key": f"gen_ai.{key.replace('_', '.', 1)}", "value": {"stringValue": value}}
+            for key, value in attributes.items()
+        ]
+        if place == 0:
+            own.append({"key": "gen_ai.evaluation.score.value", "value": {"doubleValue": number % 2}})
+        return {
+            "traceId": f"{number + 1:032x}",
+            "spanId": f"{16 * (number + 1) + place:016x}",
+            "parentSpanId": "" if place == 0 else f"{16 * (number + 1):016x}",
+            "name": name,
+            "startTimeUnixNano": str(begun + place),
+            "endTimeUnixNano": str(begun + 1000 - place),
+            "attributes": own,
+        }
+
+    tool = span("execute_tool search", 1, operation_name="execute_tool", tool_name="search")
+    whole = span("invoke_agent", 0, operation_name="invoke_agent", agent_id="agent-000", task_id=f"task {number // 2}")
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": [tool, tool, whole]}]}]}
+    request = urllib.request.Request(
+        f"http://{target}/v1/traces", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+
+
+def taking_spans(swarm: Swarm, telemetry: Telemetry) -> Receiver:
+    """The gateway's receiver, less patient than by default."""
+    settings = IntakeSettings(
+        conversion=Conversion(layout=Layout(tools=("search", "book"))),
+        assembly=AssemblySettings(linger_s=0.2, settle_s=0.5),
+        tries=TrySettings(size=2, wait_s=1.0),
+    )
+    return Receiver(Intake(settings, telemetry=telemetry), swarm.observe)
 
 
 def under_attack(folder: Path, endpoint: str) -> SwarmConfig:
@@ -161,8 +209,7 @@ async def run(prometheus_binary: str, local_ray: None, tmp_path_factory: pytest.
     import ray
 
     folder = tmp_path_factory.mktemp("prometheus")
-    receiver: Receiver
-    with receiving() as receiver:
+    with collector.receiving() as receiver:
         swarm = await Swarm.start(under_attack(folder / "state", receiver.url), address="local")
         try:
             async with served(swarm) as target:
@@ -170,6 +217,9 @@ async def run(prometheus_binary: str, local_ray: None, tmp_path_factory: pytest.
                     await _until(lambda: _scraped(prometheus))
                     since = time.time()
                     await swarm.start_learning(0.5, rounds=ROUNDS)
+                    for number in range(8):
+                        await asyncio.to_thread(tell, target, number)
+                        await asyncio.sleep(STEP_S)
                     await _until_learned(swarm, ROUNDS // 2)
                     ray.kill(cluster.find(AGGREGATOR), no_restart=False)
                     await _until_learned(swarm, ROUNDS)
