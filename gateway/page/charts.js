@@ -79,10 +79,10 @@ class Chart {
     canvas.setAttribute("aria-valuetext", text || "no round yet");
   }
 
-  blank(pen, plot) {
+  blank(pen, plot, words = "no round yet") {
     pen.fillStyle = colour("soft");
     pen.textAlign = "center";
-    pen.fillText("no round yet", plot.x + plot.w / 2, plot.y + plot.h / 2);
+    pen.fillText(words, plot.x + plot.w / 2, plot.y + plot.h / 2);
   }
 
   scale(pen, plot, ticks, place) {
@@ -181,7 +181,7 @@ export class Curve extends Chart {
   paint(pen, plot, rounds) {
     const values = rounds.map((record) => this.value(record));
     const known = values.filter((value) => Number.isFinite(value) && (!this.log || value > 0));
-    if (!known.length) return this.blank(pen, plot);
+    if (!known.length) return this.blank(pen, plot, `${this.name} not measured`);
     const y = this.log ? this.logarithmic(pen, plot, known) : this.linear(pen, plot, known);
     const step = plot.w / rounds.length;
     if (this.threshold) {

@@ -11,6 +11,7 @@ export class HeatMap {
   constructor(canvas, { read, pick }) {
     Object.assign(this, { canvas, read, pick, agents: [], hosts: [], rounds: [], order: [], place: null, by: "id", painted: "" });
     this.sheet = document.createElement("canvas");
+    this.shrunk = document.createElement("canvas");
     canvas.addEventListener("pointermove", (event) => this.go(this.at(event)));
     canvas.addEventListener("pointerleave", () => document.activeElement === canvas || this.go(null));
     canvas.addEventListener("click", (event) => this.choose(this.at(event)));
@@ -102,6 +103,7 @@ export class HeatMap {
       for (let y = 0; y < agents.length; y++) pixels[y * rounds.length + x] = paints.get(column?.[this.order[y]] ?? ".") ?? paints.get(".");
     });
     pen.putImageData(image, 0, 0);
+    this.shrunk.height = 0;
   }
 
   frame() {
@@ -125,8 +127,8 @@ export class HeatMap {
       pen.fillText("no verdict yet", width / 2, height / 2);
       return;
     }
-    pen.imageSmoothingEnabled = order.length > height * ratio;
-    pen.drawImage(this.sheet, 0, 0, width, height);
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(order.length > canvas.height ? this.squeezed(canvas.height) : this.sheet, 0, 0, width, height);
     const [w, h] = [width / rounds.length, height / order.length];
     if (h >= 8 && w >= 5) {
       pen.fillStyle = colour("surface");
@@ -143,6 +145,19 @@ export class HeatMap {
     pen.lineWidth = 2;
     const [bw, bh] = [Math.max(w, 7), Math.max(h, 7)];
     pen.strokeRect((place.column + 0.5) * w - bw / 2, (place.row + 0.5) * h - bh / 2, bw, bh);
+  }
+
+  /** The sheet with as many rows as there are pixels, each the mean of its agents; rounds keep their edges. */
+  squeezed(height) {
+    const { sheet, shrunk } = this;
+    if (shrunk.height !== height) {
+      shrunk.width = sheet.width;
+      shrunk.height = height;
+      const pen = shrunk.getContext("2d");
+      pen.imageSmoothingQuality = "high";
+      pen.drawImage(sheet, 0, 0, sheet.width, height);
+    }
+    return shrunk;
   }
 
   shape() {
