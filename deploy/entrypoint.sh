@@ -3,6 +3,8 @@
 #
 #   head [OPTION]...   the head node, with a swarm and its gateway; options are those of `swarmlore serve`
 #   worker HOST:PORT   a node that brings CPUs to that head
+#   job [OPTION]...    inside of a Ray job: the swarm, unless it runs already, then its gateway; options are those of
+#                      `swarmlore up`; the gateway's token is in the file that SWARMLORE_TOKEN_FILE names
 #   anything else      is run as it is
 set -eu
 
@@ -33,6 +35,13 @@ head)
     ;;
 worker)
     exec ray start --address="$1" --disable-usage-stats --block
+    ;;
+job)
+    code=0
+    swarmlore up --address "$RAY_ADDRESS" "$@" || code=$?
+    # 8: it runs already, from before this job was started again.
+    [ "$code" -eq 0 ] || [ "$code" -eq 8 ] || exit "$code"
+    exec swarmlore serve --address "$RAY_ADDRESS" --host 0.0.0.0 --port 8080 --token-file "$SWARMLORE_TOKEN_FILE"
     ;;
 *)
     exec "$role" "$@"

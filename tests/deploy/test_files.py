@@ -377,6 +377,24 @@ def test_a_worker_joins_the_head(recorded: dict[str, str], tmp_path: Path) -> No
     assert (tmp_path / "calls").read_text() == "ray start --address=head:6379 --disable-usage-stats --block\n"
 
 
+@pytest.mark.parametrize(("code", "served"), [(0, True), (8, True), (3, False)])
+def test_a_job_starts_the_swarm_or_finds_it(code: int, served: bool, tmp_path: Path) -> None:
+    script = tmp_path / "swarmlore"
+    script.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/calls\n[ "$1" != up ] || exit {code}\n')
+    script.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "RAY_ADDRESS": "10.0.0.1:6379",
+        "SWARMLORE_TOKEN_FILE": "/token",
+    }
+    done = ran("sh", DEPLOY / "entrypoint.sh", "job", "--agents", "3", env=environment)
+    assert done.returncode == (0 if served else code)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert calls[0] == "up --address 10.0.0.1:6379 --agents 3"
+    serve = "serve --address 10.0.0.1:6379 --host 0.0.0.0 --port 8080 --token-file /token"
+    assert calls[1:] == ([serve] if served else [])
+
+
 # Kubernetes
 
 
@@ -398,13 +416,15 @@ def test_the_manifest_holds_together() -> None:
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     [port] = found["Service"]["spec"]["ports"]
     assert ports[port["targetPort"]] == port["port"] == 8080
-    assert f"--port {port['port']}" in spec["entrypoint"]
+    assert f"--port {port['port']} " in (DEPLOY / "entrypoint.sh").read_text("utf-8")
+    assert re.fullmatch(r"swarmlore-node job [a-z0-9 -]+", spec["entrypoint"])  # a shell reads it before Ray does
     assert head["metadata"]["annotations"]["prometheus.io/port"] == str(port["port"])
     assert found["Service"]["spec"]["selector"].items() <= head["metadata"]["labels"].items()
     claims = {volume["name"]: volume for volume in head["spec"]["volumes"]}
     assert claims["state"]["persistentVolumeClaim"]["claimName"] == found["PersistentVolumeClaim"]["metadata"]["name"]
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-    assert f"--state-dir {mounts['state']}" in spec["entrypoint"]
-    assert f"--token-file {mounts['gateway']}/token" in spec["entrypoint"]
+    settings = {setting["name"]: setting.get("value") for setting in container["env"]}
+    assert settings["SWARMLORE_STATE_DIR"] == mounts["state"]
+    assert settings["SWARMLORE_TOKEN_FILE"] == f"{mounts['gateway']}/token"
     workers = cluster["workerGroupSpecs"][0]
     assert workers["minReplicas"] <= workers["replicas"] <= workers["maxReplicas"]
