@@ -7,12 +7,10 @@ import time
 import zlib
 from collections.abc import Callable, Iterable
 
-from google.protobuf.message import Message
-
 from telemetry.checker.json_stream import JsonStreamError, values
 from telemetry.checker.live_check import LiveCheck
 from telemetry.checker.otlp import OtlpError, OtlpSignal, parsed, samples
-from telemetry.checker.otlp_json import request_of
+from telemetry.checker.otlp_json import samples_of_signal
 from telemetry.checker.report import Report
 from telemetry.checker.samples import Sample
 
@@ -95,11 +93,12 @@ class Intake:
 
     def take_protobuf(self, signal: OtlpSignal, data: bytes) -> None:
         """Check an export request in protobuf."""
-        self._request(lambda: parsed(signal, data))
+        self._request(lambda: samples(parsed(signal, data)))
 
     def take_json(self, signal: OtlpSignal, data: bytes) -> None:
         """Check an export request in OTLP/JSON."""
-        self._request(lambda: request_of(signal, _document(data)))
+        # Before anything is counted, the whole request is found to be sound.
+        self._request(lambda: list(samples_of_signal(signal, _document(data))))
 
     def refuse(self) -> None:
         """Count a request that was refused before it came here."""
@@ -112,10 +111,9 @@ class Intake:
         with self._lock:
             self._closed = True
 
-    def _request(self, parse: Callable[[], Message]) -> None:
+    def _request(self, read: Callable[[], Iterable[Sample]]) -> None:
         try:
-            request = parse()
-            self.take(samples(request))
+            self.take(read())
         except OtlpError:
             self.refuse()
             raise

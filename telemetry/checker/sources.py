@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from telemetry.checker.json_stream import JsonStreamError, values
-from telemetry.checker.otlp import OtlpError, samples
-from telemetry.checker.otlp_json import requests_of
+from telemetry.checker.otlp import OtlpError
+from telemetry.checker.otlp_json import samples_of
 from telemetry.checker.sample_reader import SampleError, sample_of, sample_of_line
 from telemetry.checker.samples import Sample
 
@@ -39,8 +39,7 @@ def otlp_samples(stream: BinaryIO) -> Iterator[Sample]:
     """
     for number, document in _numbered(stream):
         try:
-            for request in requests_of(document):
-                yield from samples(request)
+            yield from samples_of(document)
         except OtlpError as error:
             raise SourceError(f"document {number}: {error}") from None
 

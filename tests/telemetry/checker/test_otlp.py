@@ -16,7 +16,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from telemetry.checker.debug import debug_text
 from telemetry.checker.otlp import OtlpError, OtlpSignal, parsed, rfc3339, samples
-from telemetry.checker.otlp_json import request_of, requests_of
+from telemetry.checker.otlp_json import samples_of, samples_of_signal
 from telemetry.checker.samples import (
     AttributeSample,
     ExponentialPoint,
@@ -213,8 +213,10 @@ def test_times(nanoseconds: int, text: str) -> None:
 def test_json_says_the_same_as_protobuf(request_: Any) -> None:
     document = MessageToDict(request_)
     _hexadecimal(document)
-    [read] = requests_of(json.loads(json.dumps(document)))
-    assert repr(list(samples(read))) == repr(list(samples(request_)))
+    assert repr(list(samples_of(json.loads(json.dumps(document))))) == repr(list(samples(request_)))
+    snake = MessageToDict(request_, preserving_proto_field_name=True)
+    _hexadecimal(snake)
+    assert repr(list(samples_of(snake))) == repr(list(samples(request_)))
 
 
 def _hexadecimal(node: Any) -> None:
@@ -224,14 +226,18 @@ def _hexadecimal(node: Any) -> None:
     for part in node if isinstance(node, list) else node.values() if isinstance(node, dict) else ():
         _hexadecimal(part)
     if isinstance(node, dict):
-        for key in {"traceId", "spanId"} & node.keys():
+        for key in {"traceId", "spanId", "trace_id", "span_id"} & node.keys():
             node[key] = base64.b64decode(node[key]).hex()
 
 
 def test_json_of_several_signals_and_unknown_fields() -> None:
-    document = {"resourceSpans": [], "resource_logs": [{"scopeLogs": [], "new": 1}], "alsoNew": True}
-    assert {type(request) for request in requests_of(document)} == {ExportTraceServiceRequest, ExportLogsServiceRequest}
-    assert request_of(OtlpSignal.METRICS, {}) == ExportMetricsServiceRequest()
+    document = {
+        "resourceSpans": [{"scopeSpans": [{"spans": [{"name": "s", "newer": 1}]}]}],
+        "resource_logs": [{"resource": {}, "scopeLogs": [], "new": 1}],
+        "alsoNew": True,
+    }
+    assert {type(sample) for sample in samples_of(document)} == {SpanSample, ResourceSample}
+    assert list(samples_of_signal(OtlpSignal.METRICS, {})) == []
 
 
 @pytest.mark.parametrize(
@@ -245,17 +251,104 @@ def test_json_of_several_signals_and_unknown_fields() -> None:
 )  # fmt: skip
 def test_json_that_is_no_otlp(document: Any) -> None:
     with pytest.raises(OtlpError):
-        [list(samples(request)) for request in requests_of(document)]
+        list(samples_of(document))
 
 
 def test_json_of_the_wrong_signal_and_json_without_bottom() -> None:
     with pytest.raises(OtlpError, match="does not belong to logs"):
-        request_of(OtlpSignal.LOGS, {"resourceSpans": []})
-    deep: Any = {}
-    for _ in range(500):
-        deep = {"resourceSpans": [deep]}
+        samples_of_signal(OtlpSignal.LOGS, {"resourceSpans": []})
+    deep: Any = {"stringValue": "x"}
+    for _ in range(200):
+        deep = {"arrayValue": {"values": [deep]}}
+    span = {"name": "s", "attributes": [{"key": "k", "value": deep}]}
+    with pytest.raises(OtlpError, match="deeper than"):
+        list(samples_of({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}))
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ({"intValue": "-5"}, (-5, "int")), ({"intValue": 5}, (5, "int")), ({"doubleValue": 1}, (1.0, "double")),
+        ({"doubleValue": "NaN"}, (None, None)), ({"doubleValue": "1.5"}, (1.5, "double")),
+        ({"boolValue": True}, (True, "boolean")),
+        ({"string_value": "x"}, ("x", "string")), ({"bytesValue": "eA=="}, (None, None)), ({}, (None, None)),
+        (None, (None, None)),
+        ({"arrayValue": {"values": [{"intValue": "1"}, {"bytesValue": ""}, {}]}}, ([1], "int[]")),
+        ({"arrayValue": {}}, ([], None)), ({"kvlistValue": {"values": []}}, (None, None)),
+    ],
+)  # fmt: skip
+def test_values_in_json(value: Any, found: tuple[Any, str | None]) -> None:
+    document = {"resourceLogs": [{"resource": {"attributes": [{"key": "k", "value": value}]}}]}
+    [resource] = samples_of(document)
+    assert isinstance(resource, ResourceSample)
+    assert resource.attributes == [AttributeSample("k", *found)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"intValue": "x"}, {"intValue": 1.5}, {"intValue": True}, {"intValue": 2**70}, {"doubleValue": "x"},
+    {"boolValue": "yes"},
+     {"stringValue": 5}, {"arrayValue": 5}, {"arrayValue": {"values": 5}}, 5, "x"],
+)  # fmt: skip
+def test_values_that_are_none_in_json(value: Any) -> None:
     with pytest.raises(OtlpError):
-        requests_of(deep)
+        list(samples_of({"resourceLogs": [{"resource": {"attributes": [{"key": "k", "value": value}]}}]}))
+
+
+def test_enums_by_name_in_json() -> None:
+    span = {"name": "s", "kind": "SPAN_KIND_CLIENT", "status": {"code": "STATUS_CODE_OK"}}
+    [found] = samples_of({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+    assert isinstance(found, SpanSample)
+    assert (found.kind, found.status) == ("client", ("ok", ""))
+    for name, number in (("SEVERITY_NUMBER_WARN3", 15), ("SEVERITY_NUMBER_TRACE", 1), ("SEVERITY_NUMBER_FATAL4", 24)):
+        [log] = samples_of({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"severityNumber": name}]}]}]})
+        assert isinstance(log, LogSample)
+        assert log.severity_number == number
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "resourceSpans",
+                        "resource",
+                        "scopeSpans",
+                        "spans",
+                        "attributes",
+                        "key",
+                        "value",
+                        "arrayValue",
+                        "values",
+                        "intValue",
+                        "kind",
+                        "status",
+                        "events",
+                        "traceId",
+                        "resourceMetrics",
+                        "scopeMetrics",
+                        "metrics",
+                        "sum",
+                        "dataPoints",
+                    ]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+@settings(deadline=None)
+def test_any_json_is_samples_or_a_clear_error(document: Any) -> None:
+    try:
+        found = list(samples_of(document))
+    except OtlpError as error:
+        found = str(error)
+    assert isinstance(found, list) or found
 
 
 @given(st.binary(max_size=200), st.sampled_from(OtlpSignal))

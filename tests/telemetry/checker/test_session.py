@@ -171,7 +171,7 @@ def test_inputs(run: Run, tmp_path: Path) -> None:
         (b"\xff\xfe", "text", "line 1 is no UTF-8"),
         (b"x" * 2_000_000, "text", "longer than"),
         (b'{"resourceProfiles": []}', "otlp", "resourceProfiles"),
-        (b'{"resourceSpans": [{"scopeSpans": 1}]}', "otlp", "no OTLP/JSON of traces"),
+        (b'{"resourceSpans": [{"scopeSpans": 1}]}', "otlp", "document 1: scopeSpans is 1; it must be a list"),
     ],
 )
 def test_bad_input_fails_with_its_place(run: Run, text: bytes, form: str, said: str) -> None:
