@@ -123,45 +123,58 @@ def test_a_signal_that_is_not_known_there_does_not_stop_the_others(receiver: Rec
     assert telemetry.dropped == {"spans": 0, "events": 2}
 
 
-def test_grpc_takes_the_same_spans() -> None:
-    """A real gRPC server; blocks are taken apart for OpenTelemetry's exporter."""
+def test_grpc_takes_the_same() -> None:
+    """A real gRPC server of all three signals; blocks are taken apart for OpenTelemetry's exporter."""
     grpc = pytest.importorskip("grpc")
     from concurrent.futures import ThreadPoolExecutor
 
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
-        TraceServiceServicer,
-        add_TraceServiceServicer_to_server,
+    from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc as logs
+    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+    from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as traces
+
+    taken: dict[str, list[Any]] = {"traces": [], "metrics": [], "logs": []}
+    headers: list[dict[str, str]] = []
+
+    def service(base: type[Any], signal: str, answer: Any) -> Any:
+        class Service(base):
+            def Export(self, request: Any, context: Any) -> Any:
+                taken[signal].append(request)
+                headers.append(dict(context.invocation_metadata()))
+                return answer()
+
+        return Service()
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    traces.add_TraceServiceServicer_to_server(
+        service(traces.TraceServiceServicer, "traces", ExportTraceServiceResponse), server
     )
-
-    taken: list[tuple[ExportTraceServiceRequest, dict[str, str]]] = []
-
-    class Service(TraceServiceServicer):
-        def Export(self, request: ExportTraceServiceRequest, context: Any) -> object:
-            taken.append((request, dict(context.invocation_metadata())))
-            return ExportTraceServiceResponse()
-
-    server = grpc.server(ThreadPoolExecutor(1))
-    add_TraceServiceServicer_to_server(Service(), server)
+    metrics.add_MetricsServiceServicer_to_server(
+        service(metrics.MetricsServiceServicer, "metrics", ExportMetricsServiceResponse), server
+    )
+    logs.add_LogsServiceServicer_to_server(service(logs.LogsServiceServicer, "logs", ExportLogsServiceResponse), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
         config = TelemetryConfig(
-            endpoint=f"http://127.0.0.1:{port}",
-            protocol=GRPC,
-            headers=SECRETS,
-            compression="gzip",
-            timeout_s=5.0,
-            withheld=("metrics", "logs"),
+            endpoint=f"http://127.0.0.1:{port}", protocol=GRPC, headers=SECRETS, compression="gzip", timeout_s=10.0
         )
         telemetry = Telemetry.start(config, actor_kind=ActorKind.HOST, instance="host-0")
         with telemetry.span(semconv.SPAN_HOST_LEARNING, {**ROUND, semconv.ATTR_HOST_ID: "host-0"}) as span:
             columns = {semconv.ATTR_AGENT_ID: ["a", "b", "c"]}
             telemetry.record_spans(semconv.SPAN_AGENT_TRAINING, 1, 2, ROUND, columns, parent=span.traceparent)
-        assert telemetry.stop(10.0)
-        assert telemetry.dropped == {"spans": 0}
+            telemetry.event(semconv.EVENT_ROUND_OPENED, ROUND)
+            telemetry.gauge(semconv.METRIC_LOCAL_LOSS, 0.5, {semconv.ATTR_WORKLOAD: "gradients"})
+        assert telemetry.stop(20.0)
+        assert telemetry.dropped == {"spans": 0, "events": 0}
     finally:
         server.stop(0)
-    spans = [span for request, _ in taken for span in request.resource_spans[0].scope_spans[0].spans]
+    spans = [span for request in taken["traces"] for span in request.resource_spans[0].scope_spans[0].spans]
     assert len(spans) == 4
-    assert taken[0][1]["authorization"] == "Bearer s3cret"
+    [record] = [record for request in taken["logs"] for record in request.resource_logs[0].scope_logs[0].log_records]
+    assert record.event_name == semconv.EVENT_ROUND_OPENED
+    assert record.span_id == spans[-1].span_id
+    names = {metric.name for metric in taken["metrics"][-1].resource_metrics[0].scope_metrics[0].metrics}
+    assert semconv.METRIC_LOCAL_LOSS in names
+    assert {found["authorization"] for found in headers} == {"Bearer s3cret"}
