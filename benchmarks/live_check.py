@@ -18,11 +18,12 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -34,8 +35,10 @@ from telemetry.checker.extensions import Extensions
 from telemetry.checker.live_check import LiveCheck
 from telemetry.checker.otlp import OtlpSignal, parsed, samples
 from telemetry.checker.report import Format, Spool
+from telemetry.checker.samples import Sample
 from telemetry.checker.session import Session, Streams
 from telemetry.checker.settings import Settings
+from telemetry.checker.sources import otlp_samples
 
 REGISTRY = Path(__file__).parents[1] / "registry"
 RESOURCE = {
@@ -139,11 +142,19 @@ def rates(work: Callable[[], LiveCheck], count: int, repeat: int) -> dict[str, f
     }
 
 
-def checked(registry: Registry, signal: OtlpSignal, data: bytes, **extensions: Any) -> LiveCheck:
-    """One request on its whole way, but for the network."""
+def in_json(data: bytes) -> bytes:
+    """A request of spans in OTLP/JSON, where ids are hexadecimal."""
+    document = MessageToDict(parsed(OtlpSignal.TRACES, data))
+    for span in document["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+        span |= {"traceId": bytes(16).hex(), "spanId": bytes(8).hex()}
+    return json.dumps(document).encode()
+
+
+def checked(registry: Registry, found: Iterable[Sample], **extensions: Any) -> LiveCheck:
+    """Samples on their whole way, but for the network."""
     check = LiveCheck(registry, extensions=Extensions(**extensions))
     spool = Spool(Format.JSON)
-    for sample in samples(parsed(signal, data)):
+    for sample in found:
         spool.sample(check.check(sample))
     spool.end(check.statistics.as_node())
     spool.close()
@@ -173,12 +184,14 @@ def measure(count: int, repeat: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     made = {OtlpSignal.TRACES: spans(count), OtlpSignal.METRICS: metrics(count), OtlpSignal.LOGS: logs(count)}
     for signal, data in made.items():
-        found[signal.value] = rates(lambda s=signal, d=data: checked(registry, s, d), count, repeat)
+        found[signal.value] = rates(lambda s=signal, d=data: checked(registry, samples(parsed(s, d))), count, repeat)
+    lines = in_json(made[OtlpSignal.TRACES])
+    found["traces, JSON"] = rates(lambda: checked(registry, otlp_samples(io.BytesIO(lines))), count, repeat)
     extended = {"spans": True, "cardinality": 100}
     for signal in (OtlpSignal.TRACES, OtlpSignal.METRICS):
         data = made[signal]
         found[f"{signal.value}, extensions on"] = rates(
-            lambda s=signal, d=data: checked(registry, s, d, **extended), count, repeat
+            lambda s=signal, d=data: checked(registry, samples(parsed(s, d)), **extended), count, repeat
         )
     batches = [spans(BATCH)] * (4 * count // BATCH)
     found["traces, grpc"] = rates(lambda: over_grpc(registry, batches), BATCH * len(batches), max(repeat // 5, 3))
