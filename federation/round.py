@@ -144,7 +144,7 @@ class Round:
         if self.phase is not Phase.COMMITTING:
             return []  # too late: the gate will say "uncommitted" if an update follows
         self.committed.update(dict.fromkeys(agent for agent in event.agents if agent in self._roster))
-        return self._reveal(event.at) if len(self.committed) == len(self.terms.roster) else []
+        return self._reveal(event.at) if self._all_bound() else []
 
     @_take.register
     def _(self, event: Arrived) -> list[Instruction]:
@@ -163,8 +163,11 @@ class Round:
             if agent in self._roster and agent not in self.accepted:
                 self.refused[agent] = code
                 self.lost.pop(agent, None)
-        # While committing, this is what a coordinator that was restarted finds in the journal; it counts later.
-        return self._settle(event.at) if self.phase is Phase.COLLECTING else []
+        # While committing, this is what a coordinator that was restarted finds in the journal, which counts later,
+        # or agents that will not commit.
+        if self.phase is Phase.COMMITTING:
+            return self._reveal(event.at) if event.refused and self._all_bound() else []
+        return self._settle(event.at)
 
     @_take.register
     def _(self, event: Lost) -> list[Instruction]:
@@ -237,6 +240,10 @@ class Round:
             raise self._misplaced(event)
         self.phase = there
         return [instruction]
+
+    def _all_bound(self) -> bool:
+        """Whether nobody's commitment is waited for any more."""
+        return len(self.committed.keys() | self.refused.keys()) == len(self.terms.roster)
 
     def _reveal(self, at: float) -> list[Instruction]:
         self.phase = Phase.COLLECTING

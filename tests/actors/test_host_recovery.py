@@ -92,10 +92,13 @@ async def test_without_loss_error_feedback_keeps_nothing(stage: Callable[..., An
     assert play.calls.count(f"{COORDINATOR}.first_round") == 2
 
 
+@pytest.mark.parametrize(("asked", "sealed"), [("learn", False), ("commit", True), ("learn", True)])
 async def test_a_host_without_its_disk_sits_out_what_it_may_have_signed(
-    stage: Callable[..., Any], tmp_path: Path
+    stage: Callable[..., Any], tmp_path: Path, asked: str, sealed: bool
 ) -> None:
-    play = stage(workload=NullWorkload(dimension=16, codec=LOSSY), error_feedback=True, hosts=4, linger_s=2.0)
+    workload = NullWorkload(dimension=16, codec=LOSSY)
+    settings = {"error_feedback": True, "commit_reveal": sealed, "deadline_s": 60.0}
+    play = stage(workload=workload, hosts=4, linger_s=2.0, **settings)
     first = await play.coordinator.run_round.remote()
     assert first["agents_count"] == 8
     counts: list[int] = []
@@ -103,7 +106,7 @@ async def test_a_host_without_its_disk_sits_out_what_it_may_have_signed(
         moved: list[str] = []
 
         def lose(name: str, method: str, nth: int, folder: Path = folder, moved: list[str] = moved) -> bool:
-            if (name, method) == (HOST, "learn") and not moved:
+            if (name, method) == (HOST, asked) and not moved:
                 moved.append(name)
                 moves(play, folder)
                 return True

@@ -239,6 +239,18 @@ def test_a_quorum_can_only_be_raised_within_its_bounds(fleet: Any) -> None:
     assert closed.handle(QuorumRaised(to=6, at=2.0)) == []
 
 
+def test_who_will_not_commit_is_not_waited_for(fleet: Any) -> None:
+    machine = Round(fleet.terms(commit_reveal=True))
+    machine.handle(Opened(at=0.0), Committed(agents=tuple("abcde"), at=0.1))
+    assert machine.handle(came("", 0.2, refused={"f": "host.abstains"})) == []
+    asked, wake = machine.handle(came("", 0.3, refused={"g": "host.abstains"}))
+    assert (asked, wake) == (AskUpdates(agents=tuple("abcde")), Wake(at=10.0))
+    assert machine.handle(came("abcde", 0.4)) == [aggregate("abcde")]
+    other = Round(fleet.terms(commit_reveal=True))
+    other.handle(Opened(at=0.0), came("", 0.1, refused={"g": "host.abstains"}))
+    assert other.handle(Committed(agents=tuple("abcdef"), at=0.2))[0] == AskUpdates(agents=tuple("abcdef"))
+
+
 def test_commit_then_reveal(fleet: Any) -> None:
     machine = Round(fleet.terms(commit_reveal=True))
     assert machine.handle(Opened(at=0.0)) == [AskCommitments(agents=ROSTER), Wake(at=5.0)]
