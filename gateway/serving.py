@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ import typer
 
 from federation.errors import SettingError, SwarmError
 from gateway.connection import STATE_DIR, connected, marked, quiet, run
-from gateway.control import configuration, tell_skipped
+from gateway.control import GRACE_S, configuration, tell_skipped
 from gateway.options import (
     Address,
     Alpha,
@@ -147,12 +147,36 @@ def serve(
             with marked(swarm.facts["address"], state_dir) if own else contextlib.nullcontext():
                 if interval is not None:
                     await swarm.start_learning(interval)
-                await listen(swarm, host, port, token, output, layout=chosen)
+                serving = listen(swarm, host, port, token, output, layout=chosen)
+                await (_while_there(swarm, serving, output) if own else serving)
         finally:
             if own:
                 await swarm.stop()
 
     run(work, output)
+
+
+async def _while_there(swarm: Swarm, serving: Coroutine[Any, Any, None], output: Output) -> None:
+    """Serve until cancelled, or until somebody ends the swarm, whose cluster is ours and has to end with it."""
+    from actors.cluster import NoSwarmError
+
+    async def gone() -> None:
+        with contextlib.suppress(NoSwarmError):
+            async for _ in swarm.watch():
+                pass
+
+    tasks = [asyncio.ensure_future(serving), asyncio.ensure_future(gone())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            output.note("the swarm was ended by `swarmlore down`")
+            await asyncio.sleep(GRACE_S)
+    finally:
+        for task in tasks:
+            task.cancel()
+        for done in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(done, Exception):
+                raise done
 
 
 async def listen(

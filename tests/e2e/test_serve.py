@@ -137,6 +137,22 @@ def test_serve_starts_a_swarm_and_another_gateway_joins_it(swarmlore: Command, t
                 process.communicate()
 
 
+def test_down_ends_a_swarm_that_serve_started_and_serve_with_it(swarmlore: Command, tmp_path: Path) -> None:
+    process = begin(swarmlore, tmp_path, "--start", "--workload", "null", "--agents", "4", "--hosts", "1")
+    try:
+        url = facts_of(process)["url"].rstrip("/")
+        assert ask(f"{url}/v1/rounds", "POST")[0] == 200
+        assert swarmlore.document(tmp_path, "down")["ended"] > 0
+        _, error = process.communicate(timeout=60)
+        assert process.returncode == 0, error
+        assert "ended by `swarmlore down`" in error
+        assert "Traceback" not in error
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
 @pytest.mark.parametrize(
     ("arguments", "token"),
     [
