@@ -231,9 +231,18 @@ def _value(node: Node) -> int | float | None:
 def _attributes(node: Node, key: str = "attributes") -> list[AttributeSample]:
     made: list[AttributeSample] = []
     for pair in _objects(node, key):
-        name, value = _text(pair, "key"), pair.get("value")
+        name, value = pair.get("key"), pair.get("value")
+        # Nearly all are like this: one key, and one value of a simple kind.
+        if isinstance(name, str) and isinstance(value, dict) and len(value) == 1:
+            [(kind, held)] = value.items()
+            if kind == "stringValue" and isinstance(held, str):
+                made.append(AttributeSample(name, held, "string"))
+                continue
+            if kind == "intValue":
+                made.append(AttributeSample(name, _int(held, kind), "int"))
+                continue
         found = None if value is None else _any(_object(value, "value"), 0)
-        made.append(AttributeSample(name, found, infer_type(found)))
+        made.append(AttributeSample(_text(pair, "key"), found, infer_type(found)))
     return made
 
 
