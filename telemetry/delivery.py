@@ -39,7 +39,7 @@ class TakesBlocks(Protocol):
 
 
 class Breaker:
-    """Says whether an endpoint is worth trying. One for all signals of a process.
+    """Says whether an endpoint is worth trying. Each signal has its own: who takes traces need not know logs.
 
     Args:
         clock: seconds that only rise.
