@@ -144,7 +144,7 @@ def configuration(
     from actors import SwarmConfig
     from federation.errors import ExtraError, SettingError
     from gateway import learning
-    from telemetry.config import MissingGrpcError
+    from telemetry.config import MissingGrpcError, shown
     from telemetry.environment import VariableError, configured
 
     report: Report | None = None
@@ -170,7 +170,8 @@ def configuration(
     except VariableError as error:
         raise SettingError(name=error.name, found=error.found, needed=error.needed) from error
     except ValueError as error:
-        raise SettingError(name="otlp", found=otlp, needed="the base URL of an OTLP/HTTP receiver") from error
+        given = shown(otlp or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""))
+        raise SettingError(name="otlp", found=given, needed="the base URL of an OTLP/HTTP receiver") from error
     chosen: dict[str, Any] = {} if rule is None else {"rule": learning.rule_of(rule)}
     return SwarmConfig(workload=learned, agents=names, telemetry=telemetry, **chosen, **settings), report
 

@@ -173,6 +173,8 @@ class TelemetryConfig:
 
 def shown(url: str) -> str:
     """A URL without user, password and query."""
+    if "://" not in url:
+        return url.rpartition("@")[2]
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
@@ -180,8 +182,8 @@ def shown(url: str) -> str:
 def _check_url(name: str, url: str) -> None:
     if not url.startswith(("http://", "https://")):
         raise ValueError(
-            f"{name} is {shown(url) if '://' in url else url.rpartition('@')[2]!r}; it must be the base URL of an "
-            "OTLP/HTTP receiver, such as http://127.0.0.1:4318, or of an OTLP/gRPC one, or None."
+            f"{name} is {shown(url)!r}; it must be the base URL of an OTLP/HTTP receiver, such as "
+            "http://127.0.0.1:4318, or of an OTLP/gRPC one, or None."
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from telemetry import config as config_module
-from telemetry.config import GRPC, HTTP, LOGS, METRICS, SIGNALS, TRACES, MissingGrpcError, Target, TelemetryConfig
+from telemetry.config import GRPC, HTTP, LOGS, METRICS, SIGNALS, TRACES, MissingGrpcError, Target, TelemetryConfig, shown
 from telemetry.environment import VariableError, configured
 
 E = "OTEL_EXPORTER_OTLP_"
@@ -154,4 +154,5 @@ def test_a_url_is_shown_without_its_password() -> None:
     found = TelemetryConfig(endpoint="https://user:s3cret@collector:4318/x?key=s3cret")
     goal = Target(url="https://user:s3cret@collector:4318/x?key=s3cret")
     assert goal.place == "https://collector:4318/x"
+    assert shown("user:s3cret@collector:4318") == "collector:4318"
     assert "s3cret" not in repr(found) + repr(goal)
