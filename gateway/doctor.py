@@ -17,7 +17,6 @@ from gateway.connection import STATE_DIR, quiet, resolved, run
 from gateway.exits import Exit
 from gateway.options import AsJson, StateDir
 from gateway.output import Output
-from telemetry.config import shown
 
 _STYLES = {State.OK: "green", State.WARN: "yellow", State.FAIL: "bold red"}
 
@@ -74,6 +73,8 @@ def _here(address: str, state_dir: Path, otlp: str | None) -> list[Check]:
     if address == "local" or ":" in address:
         found.append(checks.ports(address, probes.port_error(address)))
     if otlp is not None:
+        from telemetry.config import shown
+
         found.append(checks.collector(shown(otlp), probes.collector_error(otlp)))
     return found
 
