@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from telemetry import config as config_module
-from telemetry.config import GRPC, HTTP, LOGS, METRICS, SIGNALS, TRACES, MissingGrpcError, Target, TelemetryConfig, shown
+from telemetry.config import (
+    GRPC,
+    HTTP,
+    LOGS,
+    METRICS,
+    SIGNALS,
+    TRACES,
+    MissingGrpcError,
+    Target,
+    TelemetryConfig,
+    shown,
+)
 from telemetry.environment import VariableError, configured
 
 E = "OTEL_EXPORTER_OTLP_"
