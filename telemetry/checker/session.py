@@ -132,7 +132,7 @@ class Session:
         settings, note, control = self._settings, self._streams.note, self.control
         intake = Intake(self.check, report, limit=settings.request_limit)
         address = settings.otlp_grpc_address
-        with contextlib.ExitStack() as closing:
+        with _signals(control.stop), contextlib.ExitStack() as closing:
             # The admin port last: whoever sees it healthy may send.
             grpc = GrpcReceiver(intake, address, settings.otlp_grpc_port, note)
             closing.callback(grpc.stop)
@@ -149,8 +149,7 @@ class Session:
                 + f"; POST /stop to the admin port, Ctrl-C or SIGHUP ends it{self._patience()}"
             )
             self.listening.set()
-            with _signals(control.stop):
-                self._wait(intake)
+            self._wait(intake)
         intake.close()
         if intake.refused:
             note(f"{intake.refused} requests were refused, {intake.requests} were checked")
