@@ -119,7 +119,7 @@ def trace_requests(draw: st.DrawFn) -> ExportTraceServiceRequest:
     return request
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(trace_requests(), st.sampled_from([frozenset(), CONTENTS]))
 def test_both_encodings_say_the_same_of_traces(request: ExportTraceServiceRequest, contents: frozenset[str]) -> None:
     door = Admission(contents=contents)
@@ -152,7 +152,7 @@ def test_both_encodings_say_the_same_of_logs(
     assert SECRET not in repr(binary)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(
     st.dictionaries(st.sampled_from(sorted(CONTENTS)) | st.text(min_size=1, max_size=20), st.just(SECRET), max_size=6),
     st.sampled_from(Encoding),

@@ -79,7 +79,7 @@ def gathered(records: list[SpanRecord | EventRecord], *, by: str = "trace") -> l
     return sorted(assembler.finish(), key=lambda found: (found.key, found.agent or ""))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(fleets(), st.randoms(use_true_random=False))
 def test_any_order_and_any_duplicates_give_the_same(
     fleet: tuple[list[SpanRecord], list[EventRecord]], luck: random.Random
