@@ -25,7 +25,7 @@ TOKEN = "a-token-that-is-long-enough"
 
 
 def config(folder: Path, **settings: Any) -> SwarmConfig:
-    made: dict[str, Any] = {"workload": NullWorkload(dimension=16), "deadline_s": 1.0, "linger_s": 0.05}
+    made: dict[str, Any] = {"workload": NullWorkload(dimension=16), "deadline_s": 30.0, "linger_s": 0.5}
     return SwarmConfig(**{"agents": AGENTS, "state_dir": folder, **made, **settings})
 
 
@@ -115,17 +115,19 @@ def test_a_request_says_what_became_of_it(client: TestClient) -> None:
     }
 
 
-def test_a_round_without_a_quorum_is_a_problem_with_its_numbers(stage: Stage, client: TestClient) -> None:
-    client.post("/v1/rounds")
-    stage.gone.add(host_name(0))
-    found = problem(client.post("/v1/rounds", headers={"Idempotency-Key": "short"}), 409, "round.quorum")
-    assert (found["round"], found["valid"], found["quorum"], found["n"], found["f"]) == (2, 4, 6, 8, 2)
-    assert found["title"] == "A round that ended without enough valid updates."
-    assert client.get("/v1/rounds/2").json()["error"]["code"] == "round.quorum"
-    assert client.get("/v1/requests/short").json()["error"]["code"] == "round.quorum"
-    # The same key again is the same end, not another round.
-    problem(client.post("/v1/rounds", headers={"Idempotency-Key": "short"}), 409, "round.quorum")
-    assert client.get("/v1/status").json()["rounds"] == 2
+def test_a_round_without_a_quorum_is_a_problem_with_its_numbers(tmp_path: Path) -> None:
+    stage = Stage(config(tmp_path, deadline_s=3.0))
+    with client_of(stage) as client:
+        client.post("/v1/rounds")
+        stage.gone.add(host_name(0))
+        found = problem(client.post("/v1/rounds", headers={"Idempotency-Key": "short"}), 409, "round.quorum")
+        assert (found["round"], found["valid"], found["quorum"], found["n"], found["f"]) == (2, 4, 6, 8, 2)
+        assert found["title"] == "A round that ended without enough valid updates."
+        assert client.get("/v1/rounds/2").json()["error"]["code"] == "round.quorum"
+        assert client.get("/v1/requests/short").json()["error"]["code"] == "round.quorum"
+        # The same key again is the same end, not another round.
+        problem(client.post("/v1/rounds", headers={"Idempotency-Key": "short"}), 409, "round.quorum")
+        assert client.get("/v1/status").json()["rounds"] == 2
 
 
 @pytest.mark.parametrize(
