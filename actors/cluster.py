@@ -81,6 +81,21 @@ class NoSwarmError(SwarmError):
         )
 
 
+class NoActorError(SwarmError, ValueError):
+    """A name that no actor has: it was never made, or has ended for good. A ValueError, as Ray's own."""
+
+    code = "cluster.no_actor"
+
+    def __init__(self, *, actor: str, namespace: str) -> None:
+        super().__init__(
+            f"There is no actor {actor!r} in namespace {namespace!r} of this cluster. It was never made, or it has "
+            "ended for good, as one whose constructor fails: Ray's logs say why (`ray logs actor`). "
+            "`swarmlore down` and `swarmlore up` make all of them anew; the journal keeps what was learned.",
+            actor=actor,
+            namespace=namespace,
+        )
+
+
 class SwarmRunningError(SwarmError):
     """A cluster on which a swarm is running already."""
 
@@ -232,10 +247,17 @@ def joined() -> bool:
 
 
 def find(name: str) -> Handle:
-    """The handle of a named actor. Raises ValueError when there is none."""
+    """The handle of a named actor.
+
+    Raises:
+        NoActorError: when there is none.
+    """
     import ray
 
-    return ray.get_actor(name, namespace=NAMESPACE)
+    try:
+        return ray.get_actor(name, namespace=NAMESPACE)
+    except ValueError as error:
+        raise NoActorError(actor=name, namespace=NAMESPACE) from error
 
 
 def put(value: Any) -> Any:

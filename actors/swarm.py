@@ -218,14 +218,16 @@ class Swarm:
         deadline = asyncio.get_running_loop().time() + PATIENCE_S
         while True:
             try:
-                return await _answer(getattr(self._find(COORDINATOR), method).remote(*arguments, **named))
+                coordinator = self._find(COORDINATOR)
+            except ValueError as error:
+                raise cluster.NoSwarmError(namespace=NAMESPACE) from error
+            try:
+                return await _answer(getattr(coordinator, method).remote(*arguments, **named))
             except _lost():
                 self._find.forget(COORDINATOR)
                 if asyncio.get_running_loop().time() > deadline:
                     raise
                 await asyncio.sleep(0.2)
-            except ValueError as error:
-                raise cluster.NoSwarmError(namespace=NAMESPACE) from error
 
 
 async def _answer(reference: Any) -> Any:
