@@ -85,13 +85,14 @@ class SecureParametersError(SwarmError):
 
     code = "secure.parameters"
 
-    def __init__(self, *, members: int, liars: int, dropped: int) -> None:
+    def __init__(self, *, members: int, liars: int, dropped: int, needed: int) -> None:
         super().__init__(
             f"A bucket of {members} members cannot bear {liars} liars and {dropped} drop-outs: that takes "
-            f"2 x liars + drop-outs + 2 = {2 * liars + dropped + 2} members. Use larger buckets or a smaller bound.",
+            f"{needed} members. Use larger buckets or a smaller bound.",
             members=members,
             liars=liars,
             dropped=dropped,
+            needed=needed,
         )
 
 

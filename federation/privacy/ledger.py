@@ -240,7 +240,9 @@ class PrivacyLedger:
             found_format = data["format"]
             grants = cast("list[dict[str, Any]]", data["grants"])
             found = cls(
-                budget=PrivacyBudget(**data["budget"]),
+                budget=PrivacyBudget(
+                    **{name: float(data["budget"][name]) for name in PrivacyBudget.__dataclass_fields__}
+                ),
                 started_at=float(data["started_at"]),
                 period=_read(data["period"]),
                 lifetime=_read(data["lifetime"]),

@@ -165,7 +165,7 @@ class SecurePlan:
                     threshold=near.threshold,
                     dimension=self.dimension,
                     form=FixedPoint(limit=self.limit, members=members, bits=self.bits),
-                    smallest=max(members - self.dropped, near.threshold, 2),
+                    smallest=max(members - self.dropped - self.liars, near.threshold),
                 )
             )
             start += members

@@ -111,7 +111,7 @@ class SecureClient:
         """
         raise SecureStageError(agent=self.agent, stage=self.step, found=type(message).__name__)
 
-    @handle.register
+    @handle.register(KeyRing)
     def _(self, message: KeyRing) -> tuple[SecureClient, FromClient]:
         self._expect("keys", message)
         terms, ring = self.terms, {keys.agent: keys for keys in message.keys}
@@ -137,7 +137,7 @@ class SecureClient:
         )
         return replace(self, step="shares", ring=ring), dealt
 
-    @handle.register
+    @handle.register(ReceivedShares)
     def _(self, message: ReceivedShares) -> tuple[SecureClient, FromClient]:
         self._expect("shares", message)
         parcels = {parcel.dealer: parcel for parcel in message.parcels}
@@ -161,7 +161,7 @@ class SecureClient:
         after = replace(self, step="unmask", dealers=tuple(sorted(parcels)), held=held, faults=tuple(faults))
         return after, row
 
-    @handle.register
+    @handle.register(UnmaskRequest)
     def _(self, message: UnmaskRequest) -> tuple[SecureClient, FromClient]:
         self._expect("unmask", message)
         survivors, dropped, terms = set(message.survivors), set(message.dropped), self.terms

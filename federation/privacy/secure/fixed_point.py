@@ -80,7 +80,9 @@ class FixedPoint:
             who: whose sum it is, for the error.
 
         Raises:
-            MaskedRowError: when a value is larger than ``count`` rows can make it: somebody's row was none.
+            MaskedRowError: when a value is larger than ``count`` rows can make it: somebody's row was none. A row that
+                was none and leaves the sum within that range is not found here: that is what the rule across
+                buckets is for.
         """
         found = total.astype(np.int64)
         found -= (found >> (self.bits - 1)) << self.bits

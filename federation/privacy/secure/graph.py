@@ -43,7 +43,7 @@ def neighbourhood(
       at most 2**-soundness_bits. Liars who withhold their shares count as dropped.
 
     All three are union bounds, so the figures are upper bounds. When no such k is below members - 1 the graph is
-    complete, where chance plays no part: t > liars, and members - 1 - dropped - liars >= t.
+    complete, where chance plays no part: t = members - 1 - dropped - liars, which is above the liars.
 
     Of the thresholds that do, the largest is taken. The random circle must be drawn after the liars are enrolled.
     The server is honest but curious: it carries messages as they are. One that tells different members different
@@ -51,13 +51,17 @@ def neighbourhood(
     takes 2 t <= k + liars among them; a server that invents members is kept out by signed keys, not by this.
 
     Raises:
-        SecureParametersError: when not even the complete graph is safe and sound.
+        SecureParametersError: when there are fewer than `fewest_members`.
     """
     if members < 2:
         raise SettingError(name="members", found=members, needed="2 or more")
     if liars < 0 or dropped < 0 or liars + dropped > members:
         raise SettingError(
             name="liars, dropped", found=(liars, dropped), needed=f"0 or more, at most {members} together"
+        )
+    if members < fewest_members(liars, dropped):
+        raise SecureParametersError(
+            members=members, liars=liars, dropped=dropped, needed=fewest_members(liars, dropped)
         )
     others, exposed, failed = members - 1, 2.0**-security_bits, 2.0**-soundness_bits
     absent = min(liars + dropped, others)
@@ -74,9 +78,16 @@ def neighbourhood(
             if exposure <= exposed and failure <= failed:
                 return Neighbourhood(degree=degree, threshold=threshold, exposure=exposure, failure=failure)
     left = others - dropped - liars
-    if left < max(liars + 1, 1):
-        raise SecureParametersError(members=members, liars=liars, dropped=dropped)
     return Neighbourhood(degree=others, threshold=left, exposure=0.0, failure=0.0)
+
+
+def fewest_members(liars: int, dropped: int) -> int:
+    """The smallest bucket that bears so many: 2 liars + dropped + 2, and at least dropped + 3.
+
+    Then members - dropped - liars rows, the fewest that are ever summed, hold two of honest members whatever the liars
+    do, and the complete graph has a threshold above the liars.
+    """
+    return dropped + max(2 * liars + 2, 3)
 
 
 def neighbours(circle: tuple[str, ...], degree: int) -> dict[str, tuple[str, ...]]:

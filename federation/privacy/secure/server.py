@@ -130,11 +130,11 @@ class SecureServer:
         """
         raise SecureStageError(agent="the server", stage=self.stage, found=type(event).__name__)
 
-    @handle.register
+    @handle.register(Closed)
     def _(self, event: Closed) -> tuple[SecureServer, tuple[Outgoing, ...]]:
         return self._advanced() if event.stage == self.stage else (self, ())
 
-    @handle.register
+    @handle.register(AdvertisedKeys)
     def _(self, event: AdvertisedKeys) -> tuple[SecureServer, tuple[Outgoing, ...]]:
         if self.stage == "keys" and event.agent in self.keys:
             raise KeyReplayError(agent=event.agent, found="it has shown keys for this session already")
@@ -143,7 +143,7 @@ class SecureServer:
         require_keys(event, terms=self.terms, identity=self.identities.get(event.agent, b""), seen=seen)
         return replace(self, keys={**self.keys, event.agent: event}).settled()
 
-    @handle.register
+    @handle.register(DealtShares)
     def _(self, event: DealtShares) -> tuple[SecureServer, tuple[Outgoing, ...]]:
         self._expect("shares", event.agent, event)
         holders = tuple(parcel.holder for parcel in event.parcels)
@@ -153,14 +153,14 @@ class SecureServer:
             raise ShareError(agent=event.agent, dealer=event.agent, found=found)
         return replace(self, dealt={**self.dealt, event.agent: event}).settled()
 
-    @handle.register
+    @handle.register(MaskedRow)
     def _(self, event: MaskedRow) -> tuple[SecureServer, tuple[Outgoing, ...]]:
         self._expect("rows", event.agent, event)
         words = self.terms.form.checked(event.words, dimension=self.terms.dimension, agent=event.agent)
         total = words if self.total is None else (self.total + words) & np.uint32(self.terms.form.mask)
         return replace(self, rows=(*self.rows, event.agent), total=total).settled()
 
-    @handle.register
+    @handle.register(Revealed)
     def _(self, event: Revealed) -> tuple[SecureServer, tuple[Outgoing, ...]]:
         self._expect("unmask", event.agent, event)
         for kind, shares in (("seed", event.seeds), ("key", event.keys)):
