@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.aggregator_telling import AggregatorTelling
 from actors.config import SwarmConfig
 from actors.intake import OBSERVED, Gathered, Intake, OpenRound
 from actors.journal import Journal
@@ -30,7 +31,7 @@ from actors.messages import Aggregation, Receipt
 from actors.standing import SYMPTOMS, Standing, analyze, plan, raised_quorum
 from federation.aggregation import Outcome, Screened, aggregated, screened
 from federation.errors import NoOpenRoundError, RoundAbortedError, SwarmError
-from federation.gate import GateReport, Refusal
+from federation.gate import Refusal
 from federation.rules import Median
 from federation.rules.base import Rule
 from federation.terms import Terms
@@ -64,6 +65,7 @@ class Aggregator:
             kind=semconv.ActorKind.AGGREGATOR, analyze=analyze, plan=plan, telemetry=self._telemetry
         )
         self._labels = {semconv.ATTR_WORKLOAD: config.workload.kind}
+        self._telling = AggregatorTelling(config, self._telemetry)
         self._spoken: tuple[Terms, int] | None = None
         kind = {semconv.ATTR_ACTOR_KIND: semconv.ActorKind.AGGREGATOR}
         for symptom in SYMPTOMS:  # an alert sees the first of each as a rise from zero
@@ -195,7 +197,7 @@ class Aggregator:
             aggregate_s = time.perf_counter() - started
         seconds = (state.gate_s, screen_s, aggregate_s)
         result = self._conclude(state, agents, gathered, found, outcome, rule, bound, seconds)
-        self._tell(state.terms, result, traceparent)
+        self._telling.aggregated(state.terms, result, traceparent)
         return result
 
     async def finish(self, round_number: int) -> None:
@@ -251,44 +253,8 @@ class Aggregator:
             span.set(semconv.ATTR_UPDATES_ACCEPTED, len(receipt.accepted))
             span.set(semconv.ATTR_UPDATES_REFUSED, len(report.refused))
         if self._telemetry.enabled:
-            self._tell_gate(found, report, receipt, state.terms.round, traceparent)
+            self._telling.judged(found, report, receipt, state.terms.round, traceparent)
         return receipt
-
-    def _tell_gate(self, found: object, report: GateReport, receipt: Receipt, number: int, traceparent: str) -> None:
-        """Metrics and events of one batch."""
-        telemetry, labels, parent = self._telemetry, self._labels, traceparent or None
-        if isinstance(found, UpdateBatch) and isinstance(found.payload, np.ndarray):
-            telemetry.count(semconv.METRIC_TRANSMITTED, found.payload.nbytes, labels)
-        for agent in telemetry.few(tuple(report.refused)):
-            telemetry.event(
-                semconv.EVENT_UPDATE_REFUSED,
-                {
-                    **labels,
-                    semconv.ATTR_ROUND: number,
-                    semconv.ATTR_AGENT_ID: agent,
-                    semconv.ATTR_REFUSAL_CODE: report.refused[agent].value,
-                },
-                parent=parent,
-            )
-        for code, count in receipt.counts.items():
-            self._telemetry.count(
-                semconv.METRIC_UPDATES,
-                count,
-                {**self._labels, semconv.ATTR_VERDICT: semconv.Verdict.REJECTED, semconv.ATTR_REFUSAL_CODE: code},
-            )
-        for proof in report.proofs:
-            self._telemetry.count(semconv.METRIC_EQUIVOCATIONS, 1, self._labels)
-            self._telemetry.event(
-                semconv.EVENT_EQUIVOCATION_PROVED,
-                {
-                    **labels,
-                    semconv.ATTR_AGENT_ID: proof.agent,
-                    semconv.ATTR_ROUND: number,
-                    semconv.ATTR_FIRST_DIGEST: proof.digests[0].hex(),
-                    semconv.ATTR_SECOND_DIGEST: proof.digests[1].hex(),
-                },
-                parent=parent,
-            )
 
     def _wanted_quorum(self, terms: Terms) -> int:
         """What the loop, after the round before this one, wants this one to wait for."""
@@ -399,31 +365,6 @@ class Aggregator:
         verdicts = self.config.used_screen.screen(everything, centre=found.centre, f=len(everything))
         tail = verdicts.rejected[len(gathered.rows) :].tolist()
         return dict(zip(gathered.observed, tail, strict=True))
-
-    def _tell(self, terms: Terms, result: Aggregation, traceparent: str) -> None:
-        telemetry = self._telemetry
-        if not telemetry.enabled:
-            return
-        for decision in Decision:
-            count = int((result.decisions == decision).sum())
-            if count:
-                telemetry.count(semconv.METRIC_UPDATES, count, {**self._labels, semconv.ATTR_VERDICT: decision.word})
-        telemetry.count(semconv.METRIC_GRADIENT_TRANSMISSION_COUNT, len(result.agents), self._labels)
-        if result.flagged:
-            method = {semconv.ATTR_DETECTION_METHOD: self.config.used_screen.name}
-            telemetry.count(semconv.METRIC_BYZANTINE_DETECTION_COUNT, len(result.flagged), {**self._labels, **method})
-            telemetry.event(
-                semconv.EVENT_BYZANTINE_DETECTED,
-                {
-                    semconv.ATTR_ROUND: terms.round,
-                    semconv.ATTR_BYZANTINE_AGENT_IDS: list(telemetry.few(result.flagged)),
-                    semconv.ATTR_BYZANTINE_COUNT: len(result.flagged),
-                    semconv.ATTR_GRADIENT_BYZANTINE: semconv.GradientByzantine.DETECTED_AND_REJECTED.value,
-                    **self._labels,
-                    **method,
-                },
-                parent=traceparent or None,
-            )
 
 
 def _payload_bytes(found: object) -> int:

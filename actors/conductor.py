@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.cast import INLINE, Cast, Handle, Score, spread_release
-from actors.faults import LOST, LOST_ARGUMENT
+from actors.faults import LOST, LOST_ARGUMENT, itself
 from actors.host import AbstainingError, MissingBaseError
 from actors.messages import Aggregation, Measurement, Receipt
 from federation.errors import NoOpenRoundError, RoundAbortedError, SwarmError
@@ -374,7 +374,7 @@ class Conductor:
         try:
             await work
         except SwarmError as error:
-            self._put(Failed(error=_plain(error), at=self.age))
+            self._put(Failed(error=itself(error), at=self.age))
         except Exception as error:  # noqa: BLE001 - whatever it is, the round must end with a reason, not hang
             reason = f"{type(error).__name__}: {error}"
             self._put(Failed(error=RoundAbortedError(round=self._terms.round, reason=reason), at=self.age))
@@ -399,9 +399,3 @@ class Conductor:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _plain(error: SwarmError) -> SwarmError:
-    """The error itself, without the wrapper that Ray puts around what an actor raised."""
-    cause = getattr(error, "cause", None)
-    return cause if isinstance(cause, SwarmError) else error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from actors import record
 from actors.cast import Handle, Score
-from actors.columns import columns
+from actors.chronicle import Chronicle
 from actors.conductor import Conductor
 from actors.config import SwarmConfig
 from actors.journal import Journal, OpenRound
@@ -38,7 +38,7 @@ from federation.terms import Terms
 from telemetry import Telemetry, semconv
 
 
-class Coordinator:
+class Coordinator(Chronicle):
     """The actor. See the module.
 
     Args:
@@ -69,7 +69,7 @@ class Coordinator:
         self._telemetry = telemetry or Telemetry.start(
             config.telemetry, actor_kind=semconv.ActorKind.COORDINATOR, instance="coordinator"
         )
-        self._journal = Journal(journal)
+        super().__init__(Journal(journal), config.agents)
         key = SigningKey.of(secret.derive("coordinator", config.run))
         self._releases = Releases(config.run, config.workload, key, self._journal)
         self._tell = Telling(config, self._telemetry)
@@ -80,8 +80,6 @@ class Coordinator:
         self._started = False
         self._conductor: Conductor | None = None
         self._former: Conductor | None = None
-        self._news = asyncio.Condition()
-        self._last_told = 0
         self._learning = Learning(self.run_round, self._tell.learning)
         self._reflection = Reflection(config, self._members, self._learning, self._tell, self._telemetry)
 
@@ -159,18 +157,6 @@ class Coordinator:
         self._conductor.stop(reason)
         return True
 
-    async def records(
-        self, after: int = 0, *, wait_s: float = 0.0, limit: int = 1000, brief: bool = False
-    ) -> list[dict[str, Any]]:
-        """Records of rounds numbered above ``after``; waits for one when there is none. Brief ones name no agents."""
-        if wait_s > 0:
-            try:
-                async with asyncio.timeout(wait_s), self._news:
-                    await self._news.wait_for(lambda: self._last_told > after)
-            except TimeoutError:
-                pass
-        return await asyncio.to_thread(record.read, self._journal, after=after, limit=limit, brief=brief)
-
     async def release(self, version: int | None = None) -> dict[str, Any]:
         """A release with its artefact and the key to verify it; the current one when no version is named."""
         await self.start()
@@ -196,30 +182,9 @@ class Coordinator:
             await self._taken_up(await asyncio.to_thread(self._journal.unfinished))
             return done
 
-    async def verdicts(
-        self, round_number: int | None = None, agent: str | None = None, *, after: int = 0, limit: int | None = None
-    ) -> list[dict[str, Any]]:
-        """Verdicts of a round, of an agent, or of both; those of rounds above ``after``, at most ``limit``."""
-        return await asyncio.to_thread(
-            self._journal.verdicts, round_number=round_number, agent=agent, after=after, limit=limit
-        )
-
-    async def columns(self, rounds: Sequence[int]) -> dict[int, str]:
-        """round -> its verdicts, one letter an agent (`actors.columns`)."""
-        return await asyncio.to_thread(columns, self._journal, self.config.agents, rounds)
-
     async def agents(self) -> list[dict[str, Any]]:
         """Every agent: its host, whether it has data, and how the trust ledger sees it."""
         return await asyncio.to_thread(self._members.described, self._ledger.trust)
-
-    async def round_of(self, request: str) -> int | None:
-        """The round that answers a request id; None for one that is not known, or not any more."""
-        return await asyncio.to_thread(self._journal.round_of, request)
-
-    async def proofs(self) -> list[dict[str, Any]]:
-        """Every proof of equivocation, with the key that it can be checked against."""
-        found, keys = await asyncio.to_thread(lambda: (self._journal.proofs(), self._journal.keys()))
-        return [{**proof, "public_key": keys[proof["agent"]].hex()} for proof in found]
 
     async def host_of(self, agent: str) -> str:
         """The name of the host that an agent lives on."""
@@ -356,11 +321,6 @@ class Coordinator:
                 await self._roll_back()
         await self._announce(terms.round)
         return done
-
-    async def _announce(self, round_number: int) -> None:
-        async with self._news:
-            self._last_told = max(self._last_told, round_number)
-            self._news.notify_all()
 
     async def _make_release(self, terms: Terms, score: Score, value: NDArray[np.float32]) -> tuple[Release, bytes]:
         """Sign the candidate and write it down with everything else that the round decided, all or nothing."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ray import exceptions
 
+from federation.errors import SwarmError
+
 LOST = (
     exceptions.RayActorError,
     exceptions.ObjectLostError,
@@ -15,3 +17,9 @@ LOST = (
 
 LOST_ARGUMENT = exceptions.ObjectLostError
 """One of `LOST` that is not the called actor's: what it was to be given is gone, and has to be made again."""
+
+
+def itself(error: SwarmError) -> SwarmError:
+    """The error without the wrapper that Ray puts around what an actor raised."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, SwarmError) else error

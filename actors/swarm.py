@@ -235,8 +235,9 @@ async def _answer(reference: Any) -> Any:
     try:
         return await reference
     except SwarmError as error:
-        cause = getattr(error, "cause", None)
-        raise (cause if isinstance(cause, SwarmError) else error) from None
+        from actors.faults import itself
+
+        raise itself(error) from None
 
 
 def _lost() -> tuple[type[BaseException], ...]:
