@@ -1,0 +1,140 @@
+"""The pattern rule: the contract around two inner rules, and the document's formula as oracle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from federation.errors import RuleBoundError, SettingError, UpdatesError
+from federation.rules import Mean, Median
+from tests.federation.rules.contract import RuleContract
+from workloads.patterns import PatternRule
+from workloads.patterns.rows import VALUES, columns, dimension
+
+FIELDS = len(VALUES)
+
+
+class TestAroundTheMean(RuleContract):
+    rule = PatternRule(keys=0, min_participants=1)
+    bounded = False
+    uses_weights = True
+
+    def test_configuration_can_name_it(self) -> None:
+        assert self.rule.name == "patterns"  # the workload makes it; configuration chooses the inner rule
+
+
+class TestAroundTheMedian(RuleContract):
+    rule = PatternRule(keys=0, min_participants=1, inner=Median())
+    in_honest_box = True
+
+    def test_configuration_can_name_it(self) -> None:
+        assert PatternRule(keys=3, inner=Median()).inner.name == "median"
+
+
+def updates_of(n: int, keys: int, *, seed: int = 0, share: float = 0.7) -> Any:
+    rng = np.random.default_rng(seed)
+    rows = np.zeros((n, dimension(keys)), np.float32)
+    for row in rows:
+        parts = columns(row, keys)
+        parts.contributors[:] = rng.random(keys) < share
+        parts.samples[:] = parts.contributors * rng.random(keys)
+        parts.values[:] = parts.contributors[:, None] * rng.uniform(-1, 1, (keys, FIELDS))
+    return rows
+
+
+def slow_average(rows: Any, weights: Any, keys: int, *, least: int, cap: float) -> Any:
+    """Section 4.1 as it is written, key by key and client by client, with shares cut and spread until none is over."""
+    out = np.zeros((keys, FIELDS))
+    for key in range(keys):
+        who = [i for i in range(len(rows)) if rows[i, key] >= 0.5]
+        if len(who) < least:
+            continue
+        shares = {i: weights[i] / sum(weights[j] for j in who) for i in who}
+        capped: set[int] = set()
+        while any(shares[i] > cap + 1e-12 for i in who):
+            capped |= {i for i in who if shares[i] > cap + 1e-12}
+            free = [i for i in who if i not in capped]
+            left = 1 - cap * len(capped)
+            total = sum(weights[i] for i in free)
+            shares = {i: cap if i in capped else left * weights[i] / total for i in who}
+        at = 2 * keys + key * FIELDS
+        for i in who:
+            out[key] += shares[i] * rows[i, at : at + FIELDS].astype(np.float64)
+    return out
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10_000), n=st.integers(10, 20), keys=st.integers(1, 5), power=st.integers(0, 3))
+def test_it_is_the_documents_average(seed: int, n: int, keys: int, power: int) -> None:
+    rows = updates_of(n, keys, seed=seed)
+    weights = np.random.default_rng(seed).integers(1, 100, n).astype(np.float64) ** power
+    found = columns(PatternRule(keys=keys)(rows, f=0, weights=weights).value, keys)  # pyright: ignore[reportArgumentType]
+    np.testing.assert_allclose(found.values, slow_average(rows, weights, keys, least=5, cap=0.2), atol=1e-6)
+    counts = (rows[:, :keys] >= 0.5).sum(axis=0)
+    assert found.contributors.tolist() == np.where(counts >= 5, counts, 0).tolist()
+    expected = np.where(counts >= 5, rows[:, keys : 2 * keys].sum(axis=0), 0)
+    np.testing.assert_allclose(found.samples, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_fewer_than_ten_are_refused_with_the_numbers() -> None:
+    with pytest.raises(RuleBoundError) as caught:
+        PatternRule(keys=2)(updates_of(9, 2), f=0)
+    assert (caught.value.n, caught.value.needed) == (9, 10)
+
+
+def test_one_client_moves_no_key_by_more_than_its_share() -> None:
+    rows = updates_of(12, 3, share=2.0)
+    moved = rows.copy()
+    moved[4, 6 : 6 + 3 * FIELDS] = 1.0
+    weights = np.ones(12)
+    weights[4] = 1e12
+    rule = PatternRule(keys=3)
+    gap = np.abs(rule(moved, f=0, weights=weights).value - rule(rows, f=0, weights=weights).value)
+    assert gap.max() <= 0.2 * np.abs(moved - rows).max() + 1e-6
+    verdicts = rule(moved, f=0, weights=weights).verdicts
+    assert verdicts[4].reason == "patterns.mean"
+    assert np.flatnonzero(verdicts.decisions).tolist() == [4]
+
+
+def test_long_updates_are_clipped_and_said_to_be() -> None:
+    rows = updates_of(12, 3, share=2.0) * np.float32(0.1)
+    rows[:, :3] = 1
+    rows[7, 6 : 6 + 3 * FIELDS] = 1e6
+    made = PatternRule(keys=3, max_norm=2.0)(rows, f=0)
+    assert made.verdicts[7].reason == "patterns.norm_clipped"
+    assert np.linalg.norm(made.value[6:]) <= 2.0
+    assert np.flatnonzero(made.verdicts.decisions).tolist() == [7]
+
+
+def test_what_is_said_of_a_key_that_was_not_sent_does_not_count() -> None:
+    rows = updates_of(12, 2, share=2.0)
+    rows[0, 0] = 0
+    loud = rows.copy()
+    loud[0, 4 : 4 + FIELDS] = 100
+    rule = PatternRule(keys=2)
+    assert np.array_equal(rule(rows, f=0).value, rule(loud, f=0).value)
+
+
+def test_a_robust_rule_needs_its_bound_among_the_contributors_of_each_key() -> None:
+    rows = updates_of(12, 2, share=2.0)
+    rows[6:, 1] = 0
+    found = columns(PatternRule(keys=2, inner=Median())(rows, f=3).value, 2)  # pyright: ignore[reportArgumentType]
+    assert found.contributors.tolist() == [12, 0]  # 6 contributors are not more than 2 f
+    liars = rows.copy()
+    liars[:3, 4 : 4 + FIELDS] = 1.0
+    values = columns(PatternRule(keys=2, inner=Median())(liars, f=3).value, 2).values[0]  # pyright: ignore[reportArgumentType]
+    honest = liars[3:, 4 : 4 + FIELDS]
+    assert ((values >= honest.min(axis=0)) & (values <= honest.max(axis=0))).all()
+    assert Mean.name == "mean"
+
+
+def test_settings_and_shapes_are_checked() -> None:
+    for bad in ({"keys": -1}, {"keys": 1, "min_contributors": 0}, {"keys": 1, "max_norm": 0.0}):
+        with pytest.raises(SettingError):
+            PatternRule(**bad)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UpdatesError):
+        PatternRule(keys=3)(np.zeros((12, 7), np.float32), f=0)

@@ -1,0 +1,133 @@
+"""The anomaly filter of pattern weights: outliers key by key, and direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation.errors import SettingError, UpdatesError
+from federation.rules.base import Matrix, Vector
+from federation.screening.base import checked_screening
+from federation.screening.score import worst
+from federation.verdict import Decision, Verdicts
+from workloads.patterns.rows import PRESENT, VALUES, dimension
+
+_NORMAL = 1.4826022185056018
+_SMALLEST_DIRECTION = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatternScreen:
+    """Rejects deltas with too many outlying weights, and deltas that point away from the others.
+
+    First layer: each weight's distance to the median of the key's contributors, over their MAD (x 1.4826). Above
+    ``outlier`` it is an outlier; a delta with more than ``outlier_share`` of them is rejected. The document's z-score
+    cannot exceed 2.85 among ten participants, so that nothing would ever be found; a median and a MAD can.
+    Second layer: the cosine between a delta and those medians, over the keys it has; below ``cosine`` it is flagged,
+    which here means rejected for the round. Three flagged rounds in a row are quarantine, by the trust ledger.
+    Where the swarm itself agrees on no direction (the median of the cosines is below ``agreement``), as it does
+    not once learning has come to rest, the second layer says nothing. Keys with fewer than ``min_contributors`` are
+    not judged. The third layer, the norm cap, is `PatternRule`'s, because a screen changes no row.
+
+    The score of a row is the larger of its outlier share and its angle, each over its threshold; the threshold is 1.
+
+    Attributes:
+        keys: number of keys in the rows' layout; 0 takes every column for one value that every row has.
+        outlier: in standard deviations.
+        outlier_share: of a delta's weights.
+        cosine: the smallest that is not flagged.
+        agreement: the median cosine below which no direction is judged.
+        min_contributors: of a key that is judged.
+        resolution: deviation of a weight that counts as one standard deviation at least, so that nobody is an outlier
+            among agreeing weights for a difference that means nothing.
+    """
+
+    keys: int
+    outlier: float = 3.0
+    outlier_share: float = 0.30
+    cosine: float = 0.3
+    agreement: float = 0.5
+    min_contributors: int = 5
+    resolution: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.keys < 0 or self.min_contributors < 1:
+            raise SettingError(
+                name="keys, min_contributors", found=(self.keys, self.min_contributors), needed=">= 0, >= 1"
+            )
+        if not self.outlier > 0 or not self.resolution >= 0:
+            raise SettingError(name="outlier, resolution", found=(self.outlier, self.resolution), needed="> 0, >= 0")
+        if not 0 < self.outlier_share < 1 or not -1 < self.cosine < 1 or not -1 <= self.agreement <= 1:
+            found = (self.outlier_share, self.cosine, self.agreement)
+            raise SettingError(
+                name="outlier_share, cosine, agreement", found=found, needed="in (0, 1), (-1, 1), [-1, 1]"
+            )
+
+    @property
+    def name(self) -> str:
+        return "patterns"
+
+    def screen(self, updates: Matrix, *, centre: Vector, f: int) -> Verdicts:
+        """Verdicts on ``(n, d)`` updates; O(n d). Medians are over contributors, so ``centre`` is only checked."""
+        checked_screening(updates, centre, f)
+        n, d = updates.shape
+        if self.keys and d != dimension(self.keys):
+            raise UpdatesError(found=f"rows of {d}", needed=f"rows of {dimension(self.keys)} for {self.keys} keys")
+        # A power of two, so that scores do not depend on the scale, and squares do not overflow.
+        peak = float(np.abs(updates).max())
+        unit = 1.0 if 1e-100 < peak < 1e100 or peak == 0 else 2.0 ** min(float(np.frexp(peak)[1]), 1023)
+        shares, cosines = self._measured(updates, unit)
+        flagged = shares > self.outlier_share
+        angles = (1 - cosines) / (1 - self.cosine)
+        directed = ~np.isnan(cosines)
+        turned = np.zeros(n, np.bool_)
+        if directed.any() and float(np.median(cosines[directed])) >= self.agreement:
+            turned[directed] = cosines[directed] < self.cosine
+        else:
+            angles[:] = np.nan
+        scores = np.fmax(shares / self.outlier_share, angles)
+        marked = worst(flagged | turned, np.nan_to_num(scores), f)
+        index = np.where(marked, np.where(flagged, 1, 2), 0).astype(np.int8)
+        return Verdicts(
+            rule=self.name,
+            decisions=(marked * np.int8(Decision.REJECTED)).astype(np.int8),
+            scores=scores,
+            threshold=1.0,
+            reasons=("", "patterns.outliers", "patterns.direction"),
+            reason_index=index,
+        )
+
+    def _measured(self, updates: Matrix, unit: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """``(n,)`` shares of outliers and ``(n,)`` cosines; NaN where nothing can be said."""
+        n = len(updates)
+        outliers, entries = np.zeros(n), np.zeros(n)
+        products, squares, middles = np.zeros(n), np.zeros(n), np.zeros(n)
+        for rows, block in self._blocks(updates):
+            if len(rows) < self.min_contributors:
+                continue
+            values = block.astype(np.float64) / unit
+            middle = np.median(values, axis=0)
+            away = np.abs(values - middle)
+            spread = np.maximum(_NORMAL * np.median(away, axis=0), self.resolution / unit)
+            outliers[rows] += (away > self.outlier * spread).sum(axis=1)
+            entries[rows] += values.shape[1]
+            products[rows] += values @ middle
+            squares[rows] += np.einsum("ij,ij->i", values, values)
+            middles[rows] += middle @ middle
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shares = np.where(entries > 0, outliers / entries, np.nan)
+            lengths = np.sqrt(squares) * np.sqrt(middles)
+            cosines = np.where((lengths > 0) & (entries >= _SMALLEST_DIRECTION), products / lengths, np.nan)
+        return shares, np.clip(cosines, -1, 1)
+
+    def _blocks(self, updates: Matrix):
+        """Row numbers and values of each key's contributors."""
+        if self.keys == 0:
+            yield np.arange(len(updates)), updates
+            return
+        for key in range(self.keys):
+            rows = np.flatnonzero(updates[:, key] >= PRESENT)
+            at = 2 * self.keys + key * len(VALUES)
+            yield rows, updates[rows, at : at + len(VALUES)]
