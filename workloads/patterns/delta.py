@@ -99,8 +99,11 @@ def scores_of(pattern: Pattern) -> Scores:
     return tuple(round(value, DECIMALS) for value in found)  # pyright: ignore[reportReturnType] - four in, four out
 
 
-def row_of(weights: Mapping[str, PatternWeight], *, base: Row, space: KeySpace) -> Encoded:
-    """The update row of a delta. Latency and team size, which are sent as they are, become changes to ``base``."""
+def row_of(weights: Mapping[str, PatternWeight], *, base: Row, space: KeySpace, round_number: int) -> Encoded:
+    """The update row of a delta, for a round.
+
+    Latency and team size, which are sent as they are, become changes to ``base``.
+    """
     known = decoded(base, space)
     nothing = Weights(samples=0, values=(0.0,) * len(VALUES))
     made: dict[str, Weights] = {}
@@ -118,4 +121,4 @@ def row_of(weights: Mapping[str, PatternWeight], *, base: Row, space: KeySpace) 
                 0.0 if team is None else team / LARGEST_TEAM - before[5],
             ),
         )
-    return encoded(made, space)
+    return encoded(made, space, round_number=round_number)

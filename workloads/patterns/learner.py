@@ -23,7 +23,8 @@ class PatternsLearner:
     """Learns patterns from the newest experiences of k installations and says how they differ from the release.
 
     A row is always the difference to the base that it is learned from, never to what was submitted before: nothing
-    but (base, data) goes into it, so it is the same after a restart, and an update that was not counted is not lost.
+    but (base, round, data) goes into it, so it is the same after a restart, and an update that was not counted is
+    not lost.
 
     Args:
         agents: who lives here.
@@ -53,15 +54,15 @@ class PatternsLearner:
     def learn(self, base: Row, *, round_number: int, seeds: NDArray[np.uint64], tuning: Tuning) -> Learned:
         """Each installation's difference to ``base``. Weights are the numbers of experiences, losses mean failure.
 
-        Round, seeds and tuning change nothing: counting has no step size.
+        Seeds and tuning change nothing: counting has no step size. The round is only marked in the rows.
         """
-        del round_number, seeds, tuning
+        del seeds, tuning
         rows = np.zeros((len(self.agents), dimension(len(self._space.keys))), np.float32)
         idle = np.zeros(len(self.agents), np.bool_)
         losses = np.full(len(self.agents), np.nan)
         for place, agent in enumerate(self.agents):
             weights = extracted(self.patterns(agent), space=self._space, base=base).weights
-            rows[place] = row_of(weights, base=base, space=self._space).row
+            rows[place] = row_of(weights, base=base, space=self._space, round_number=round_number).row
             idle[place] = not weights
             if held := self._memory[agent]:
                 losses[place] = 1 - float(np.mean([one.success for one in held]))

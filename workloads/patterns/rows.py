@@ -11,7 +11,7 @@ A row has, for K keys in the key space's order:
     contributors  K        1 where the client has the key, else 0  clients behind the newest change
     samples       K        its experiences / 1,000, at most 1,000  theirs, added up
     values        K x 6    change to the base release              the value
-    mean          K        0                                       moving mean of the confidence
+    mean          K        0; the first is a mark of the round     moving mean of the confidence
     variance      K        0                                       moving variance of the confidence
     ============  =======  ======================================  ====================================
 """
@@ -37,6 +37,7 @@ MOST_SAMPLES = 1_000_000
 PRESENT = 0.5
 """What an update's contributor column must reach for the key to count as sent; codecs may round."""
 
+_MARKS = 32
 _EXTRA = 4  # contributors, samples, mean, variance
 
 
@@ -111,11 +112,17 @@ def columns(row: Row, keys: int) -> Columns:
     )
 
 
-def encoded(weights: Mapping[str, Weights], space: KeySpace) -> Encoded:
-    """The update row of a client's weights."""
+def encoded(weights: Mapping[str, Weights], space: KeySpace, *, round_number: int) -> Encoded:
+    """The update row of a client's weights, for a round.
+
+    The gate refuses the last round's payload when it comes again. A client whose experiences have not changed since
+    says the same again rightly, so a row is marked with its round. Nothing reads the mark; it is large enough to
+    survive lossy codecs.
+    """
     keys = len(space.keys)
     row = np.zeros(dimension(keys), np.float32)
     parts = columns(row, keys)
+    parts.mean[0] = 0.5 + (round_number % _MARKS) / (2 * _MARKS)
     unknown = 0
     for key, found in weights.items():
         place = space.places.get(key)

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from federation.errors import SettingError, UpdatesError
 from federation.rules.base import Matrix, Vector
 from federation.screening.base import checked_screening
-from federation.screening.score import worst
+from federation.screening.score import LARGEST_SCORE, worst
 from federation.verdict import Decision, Verdicts
 from workloads.patterns.rows import PRESENT, VALUES, dimension
 
 _NORMAL = 1.4826022185056018
 _SMALLEST_DIRECTION = 4
+_UNCLEAR = 0.25  # from 0 and 1; lossy codecs stay well within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,8 @@ class PatternScreen:
     which here means rejected for the round. Three flagged rounds in a row are quarantine, by the trust ledger.
     Where the swarm itself agrees on no direction (the median of the cosines is below ``agreement``), as it does
     not once learning has come to rest, the second layer says nothing. Keys with fewer than ``min_contributors`` are
-    not judged. The third layer, the norm cap, is `PatternRule`'s, because a screen changes no row.
+    not judged. Before both, rows that no client can have made are rejected: a contributor column that is neither 0 nor
+    1, or no key at all. The third layer, the norm cap, is `PatternRule`'s, because a screen changes no row.
 
     The score of a row is the larger of its outlier share and its angle, each over its threshold; the threshold is 1.
 
@@ -80,6 +82,7 @@ class PatternScreen:
         unit = 1.0 if 1e-100 < peak < 1e100 or peak == 0 else 2.0 ** min(float(np.frexp(peak)[1]), 1023)
         shares, cosines = self._measured(updates, unit)
         flagged = shares > self.outlier_share
+        malformed = self._malformed(updates)
         angles = (1 - cosines) / (1 - self.cosine)
         directed = ~np.isnan(cosines)
         turned = np.zeros(n, np.bool_)
@@ -88,16 +91,25 @@ class PatternScreen:
         else:
             angles[:] = np.nan
         scores = np.fmax(shares / self.outlier_share, angles)
-        marked = worst(flagged | turned, np.nan_to_num(scores), f)
-        index = np.where(marked, np.where(flagged, 1, 2), 0).astype(np.int8)
+        scores[malformed] = LARGEST_SCORE
+        marked = worst(flagged | turned | malformed, np.nan_to_num(scores), f)
+        index = np.where(marked, np.where(malformed, 3, np.where(flagged, 1, 2)), 0).astype(np.int8)
         return Verdicts(
             rule=self.name,
             decisions=(marked * np.int8(Decision.REJECTED)).astype(np.int8),
             scores=scores,
             threshold=1.0,
-            reasons=("", "patterns.outliers", "patterns.direction"),
+            reasons=("", "patterns.outliers", "patterns.direction", "patterns.malformed"),
             reason_index=index,
         )
+
+    def _malformed(self, updates: Matrix) -> NDArray[np.bool_]:
+        """``(n,)``: rows that say of a key neither that they have it nor that they have not, or that have none."""
+        if self.keys == 0:
+            return np.zeros(len(updates), np.bool_)
+        said = updates[:, : self.keys]
+        unclear = np.minimum(np.abs(said), np.abs(said - 1)).max(axis=1) > _UNCLEAR
+        return np.asarray(unclear | ~(said >= PRESENT).any(axis=1), np.bool_)
 
     def _measured(self, updates: Matrix, unit: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """``(n,)`` shares of outliers and ``(n,)`` cosines; NaN where nothing can be said."""

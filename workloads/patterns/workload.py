@@ -118,8 +118,8 @@ class PatternsWorkload:
 
     @property
     def norm_cap(self) -> float:
-        """The longest row there can be: contributors 1, samples 1, values between -1 and 1."""
-        return math.sqrt(self.keys * (2 + len(VALUES)))
+        """The longest row there can be: contributors 1, samples 1, values between -1 and 1, and its mark."""
+        return math.sqrt(self.keys * (2 + len(VALUES)) + 1)
 
     def genesis(self, seed: int) -> Row:
         """Zeros: nothing is known."""

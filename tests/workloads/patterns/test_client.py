@@ -75,27 +75,29 @@ def test_deltas_add_up_to_the_newest_weights(confidences: list[float]) -> None:
 def test_one_who_joins_later_adds_its_difference_and_not_its_weight(space: KeySpace) -> None:
     workload = PatternsWorkload(space=space)
     base = workload.genesis(0)
-    first = row_of(extracted({"tool::Read": pattern(0.8)}, space=space, base=base).weights, base=base, space=space)
+    first = row_of(
+        extracted({"tool::Read": pattern(0.8)}, space=space, base=base).weights, base=base, space=space, round_number=1
+    )
     assert first.unknown == 0
     round_one = workload.fold(base, workload.rule(np.tile(first.row, (10, 1)), f=0).value)  # pyright: ignore[reportArgumentType]
     assert decoded(round_one, space)["tool::Read"].values[0] == pytest.approx(0.8)
     late = extracted({"tool::Read": pattern(0.8)}, space=space, base=round_one)
     assert late.weights["tool::Read"].confidence == 0.0
-    again = row_of(late.weights, base=round_one, space=space).row
+    again = row_of(late.weights, base=round_one, space=space, round_number=1).row
     assert not columns(again, len(space.keys)).values.round(6).any()  # latency is a difference, too
 
 
 def test_what_the_key_space_does_not_name_is_left_out_and_counted(space: KeySpace) -> None:
     found = extracted({"tool::Read": pattern()}, space=space).weights
     other = KeySpace.of()
-    assert row_of(found, base=PatternsWorkload(space=other).genesis(0), space=other).unknown == 1
+    assert row_of(found, base=PatternsWorkload(space=other).genesis(0), space=other, round_number=1).unknown == 1
 
 
 def test_rows_move_to_a_later_minor_version(space: KeySpace) -> None:
     later = space.extended(["tool::Bash"])
     assert later.version == "1.1"
     weights = extracted({"tool::Read": pattern()}, space=space).weights
-    row = row_of(weights, base=PatternsWorkload(space=space).genesis(0), space=space).row
+    row = row_of(weights, base=PatternsWorkload(space=space).genesis(0), space=space, round_number=1).row
     moved = migrated(row, space, later)
     assert decoded(moved, later) == decoded(row, space)
     with pytest.raises(KeySpaceError):

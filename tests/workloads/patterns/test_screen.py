@@ -87,9 +87,18 @@ def test_honest_clients_with_few_keys_pass() -> None:
     assert not judged(rows, resolution=0.05).rejected.any()
 
 
+@pytest.mark.parametrize("said", [-5.0, 5.0, 0.5, 1e30])
+def test_a_row_that_no_client_can_have_made_is_rejected(said: float) -> None:
+    rows = deltas(12, 4)
+    rows[2, 1] = said
+    rows[6, :4] = 0
+    found = judged(rows, resolution=0.05)
+    assert np.flatnonzero(found.rejected).tolist() == [2, 6]
+    assert {found[2].reason, found[6].reason} == {"patterns.malformed"}
+
+
 def test_nobody_is_judged_by_fewer_than_five() -> None:
-    rows = deltas(12, 2)
-    rows[4:, 0:2] = 0
+    rows = deltas(4, 2)
     rows[0, 4:] = 50
     found = judged(rows)
     assert not found.rejected.any()
