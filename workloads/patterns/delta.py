@@ -69,23 +69,25 @@ def extracted(
     samples: dict[str, int] = dict(last.samples) if last else {}
     for key in sorted(set(patterns) & set(space.places)):
         pattern = patterns[key]
+        word, _, category = key.partition("::")  # the key space's own words, whatever the pattern says
+        kind = PatternType(word)
         now = scores_of(pattern)
         before = scores.get(key) if last and key in last.scores else known.get(key, _ZERO)
         change = tuple(round(min(max(a - b, -1.0), 1.0), DECIMALS) for a, b in zip(now, before or _ZERO, strict=True))
         if key in samples and not any(change) and samples[key] == pattern.sample_size:
             continue
         changes[key] = PatternWeight(
-            type=pattern.type,
-            category=pattern.category,
+            type=kind,
+            category=category,
             confidence=change[0],
             best_composite=change[1],
             group_mean=change[2],
             sample_size=pattern.sample_size,
             consecutive_successes=pattern.consecutive_successes,
             update_count=pattern.update_count,
-            tool_success_rate=change[3] if pattern.type is PatternType.TOOL else None,
-            avg_latency_bucket=pattern.latency if pattern.type is PatternType.TOOL else None,
-            team_size=pattern.team_size if pattern.type is PatternType.TEAM else None,
+            tool_success_rate=change[3] if kind is PatternType.TOOL else None,
+            avg_latency_bucket=pattern.latency if kind is PatternType.TOOL else None,
+            team_size=pattern.team_size if kind is PatternType.TEAM else None,
             domain=space.domain(key),
         )
         scores[key], samples[key] = now, pattern.sample_size

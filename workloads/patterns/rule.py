@@ -85,6 +85,8 @@ class PatternRule:
     def _by_key(self, updates: Matrix, declared: Weights, f: int, rng: np.random.Generator | None) -> Aggregate:
         n, d = updates.shape
         keys, fields = self.keys, len(VALUES)
+        if not np.isfinite(updates[:, : 2 * keys]).all():
+            raise UpdatesError(found="NaN or Inf in contributors or samples", needed="finite updates")
         present = updates[:, :keys] >= PRESENT
         masked = updates[:, 2 * keys : 2 * keys + keys * fields].reshape(n, keys, fields)
         scale, norms = self._scales(np.where(present[:, :, None], masked, 0).reshape(n, -1))
@@ -105,7 +107,8 @@ class PatternRule:
             value[keys + key] = samples.astype(np.float64).sum()
             mildest[rows] = np.minimum(mildest[rows], found.verdicts.decisions)
             judged[rows] = True
-            last = found.verdicts
+            if last is None or found.verdicts.decisions.any():
+                last = found.verdicts
         return Aggregate(
             value=value, verdicts=self._verdicts(norms, np.where(judged, mildest, 0).astype(np.int8), last)
         )
@@ -137,8 +140,8 @@ class PatternRule:
     def _verdicts(self, norms: Weights, inner: np.ndarray, judged: Verdicts | None) -> Verdicts:
         """Clipped where a row was too long; else the mildest of what the inner rule said of it in its keys."""
         long = norms > self.max_norm
-        reason = judged.rule if judged is not None else self.name
-        reasons = ("", "patterns.norm_clipped", f"patterns.{reason}")
+        theirs = next((reason for reason in judged.reasons if reason), "") if judged is not None else ""
+        reasons = ("", "patterns.norm_clipped", theirs or "patterns.inner")
         index = np.where(inner > 0, 2, np.where(long, 1, 0)).astype(np.int8)
         return Verdicts(
             rule=self.name,

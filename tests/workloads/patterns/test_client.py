@@ -20,6 +20,7 @@ from workloads.patterns import (
     OlderReleaseError,
     Pattern,
     PatternError,
+    PatternExperience,
     PatternsWorkload,
     PatternType,
     extracted,
@@ -59,6 +60,28 @@ def test_a_first_delta_is_whole_and_the_next_is_the_change(space: KeySpace) -> N
     assert second.weights["tool::Read"].sample_size == 21
     assert not extracted({"tool::Read": pattern()}, space=space, last=first.submitted).weights
     assert not extracted({"tool::secret": replace(pattern(), category="secret")}, space=space).weights
+
+
+experiences = st.builds(
+    PatternExperience, type=st.sampled_from(PatternType), success=st.floats(0, 1), team_size=st.integers(0, 20),
+    category=st.sampled_from(["Read", "leader", "mia_li_3668", "/home/mia"]) | st.text(min_size=1, max_size=9),
+    duration_s=st.none() | st.floats(0, 10),
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(experiences, max_size=20), st.booleans())
+def test_a_delta_holds_no_word_but_the_key_spaces(found: list[PatternExperience], named: bool) -> None:
+    space = KeySpace.of(tools=["Read"], teams=["leader"])
+    given_ = [one.within(space) for one in found] if named else found
+    patterns = dict(BatchLearning(smallest_group=1, margin=0.0).learn(given_))
+    patterns["tool::Read"] = replace(pattern(), category="mia")
+    weights = extracted(patterns, space=space).weights
+    categories = {key.partition("::")[2] for key in space.keys}
+    assert set(weights) <= set(space.keys)
+    for weight in weights.values():
+        words = {value for value in weight.plain().values() if isinstance(value, str)}
+        assert words <= categories | {*PatternType, "general", "fast", "medium", "slow"}
 
 
 @settings(deadline=None, max_examples=50)

@@ -96,7 +96,7 @@ def test_one_client_moves_no_key_by_more_than_its_share() -> None:
     gap = np.abs(rule(moved, f=0, weights=weights).value - rule(rows, f=0, weights=weights).value)
     assert gap.max() <= 0.2 * np.abs(moved - rows).max() + 1e-6
     verdicts = rule(moved, f=0, weights=weights).verdicts
-    assert verdicts[4].reason == "patterns.mean"
+    assert verdicts[4].reason == "mean.share_capped"
     assert np.flatnonzero(verdicts.decisions).tolist() == [4]
 
 
@@ -136,5 +136,10 @@ def test_settings_and_shapes_are_checked() -> None:
     for bad in ({"keys": -1}, {"keys": 1, "min_contributors": 0}, {"keys": 1, "max_norm": 0.0}):
         with pytest.raises(SettingError):
             PatternRule(**bad)  # pyright: ignore[reportArgumentType]
+    for place in (0, 2, 5):
+        rows = updates_of(12, 2, share=2.0)
+        rows[3, place] = np.nan
+        with pytest.raises(UpdatesError):
+            PatternRule(keys=2)(rows, f=0)
     with pytest.raises(UpdatesError):
         PatternRule(keys=3)(np.zeros((12, 7), np.float32), f=0)
