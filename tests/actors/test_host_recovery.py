@@ -150,6 +150,7 @@ async def test_pushed_experiences_survive_a_host(
     for killed in (False, True):
         play = stage(workload=digits(), state_dir=tmp_path / str(killed), linger_s=2.0)
         await digests(play, 1)
+        held = 0
         for number, count in enumerate(pushes):
             held = await play.find(HOST).observe.remote(AGENTS[1], lived(count, seed=number))
             if killed:
