@@ -28,10 +28,13 @@ class PatternScreen:
     cannot exceed 2.85 among ten participants, so that nothing would ever be found; a median and a MAD can.
     Second layer: the cosine between a delta and those medians, over the keys it has; below ``cosine`` it is flagged,
     which here means rejected for the round. Three flagged rounds in a row are quarantine, by the trust ledger.
-    Where the swarm itself agrees on no direction (the median of the cosines is below ``agreement``), as it does
-    not once learning has come to rest, the second layer says nothing. Keys with fewer than ``min_contributors`` are
-    not judged. Before both, rows that no client can have made are rejected: a contributor column that is neither 0 nor
-    1, or no key at all. The third layer, the norm cap, is `PatternRule`'s, because a screen changes no row.
+    Where the swarm itself has no direction the second layer says nothing, as once learning has come to rest: where the
+    median of the cosines is below ``agreement``, and of a row in whose keys the medians themselves are no larger than
+    ``resolution`` (root mean square). Otherwise a third and more of honest clients are flagged at rest.
+
+    Keys with fewer than ``min_contributors`` are not judged. Before both layers, rows that no client can have made are
+    rejected: a contributor column that is neither 0 nor 1, or no key at all. The third layer, the norm cap, is
+    `PatternRule`'s, because a screen changes no row.
 
     The score of a row is the larger of its outlier share and its angle, each over its threshold; the threshold is 1.
 
@@ -131,7 +134,12 @@ class PatternScreen:
         with np.errstate(invalid="ignore", divide="ignore"):
             shares = np.where(entries > 0, outliers / entries, np.nan)
             lengths = np.sqrt(squares) * np.sqrt(middles)
-            cosines = np.where((lengths > 0) & (entries >= _SMALLEST_DIRECTION), products / lengths, np.nan)
+            directed = (
+                (lengths > 0)
+                & (entries >= _SMALLEST_DIRECTION)
+                & (np.sqrt(middles / entries) >= self.resolution / unit)
+            )
+            cosines = np.where(directed, products / lengths, np.nan)
         return shares, np.clip(cosines, -1, 1)
 
     def _blocks(self, updates: Matrix):

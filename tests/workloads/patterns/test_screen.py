@@ -69,7 +69,7 @@ def test_more_than_thirty_percent_and_not_fewer() -> None:
 def test_a_reversed_delta_is_flagged_by_its_direction() -> None:
     rows = deltas(12, 6, signal=0.05, noise=0.04)
     rows[1, 12:48] *= -1
-    found = judged(rows, resolution=0.05)
+    found = judged(rows, resolution=0.02)
     assert np.flatnonzero(found.rejected).tolist() == [1]
     assert found[1].reason == "patterns.direction"
     assert found.scores[1] > 1
@@ -77,6 +77,13 @@ def test_a_reversed_delta_is_flagged_by_its_direction() -> None:
 
 def test_where_nobody_agrees_no_direction_is_judged() -> None:
     assert not judged(deltas(30, 20, signal=0.0), resolution=0.05).rejected.any()
+
+
+def test_nor_at_rest_where_all_scores_of_a_client_are_a_little_high_or_low() -> None:
+    rows = deltas(10, 2, signal=0.0, noise=0.0)
+    rows[:, 4:16] = np.array([0.03] * 6 + [-0.04] * 4)[:, None]
+    assert not judged(rows, resolution=0.05).rejected.any()
+    assert judged(rows * np.float32([1] * 4 + [10] * 12 + [1] * 4), resolution=0.05).rejected[6:].all()
 
 
 def test_honest_clients_with_few_keys_pass() -> None:

@@ -7,13 +7,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from federation.errors import ExperienceLineError, SettingError
+from federation.terms import Tuning
 from workloads.patterns import (
     BatchLearning,
     KeySpace,
     PatternSource,
+    PatternsWorkload,
     extracted,
     of_trajectories,
     of_trajectory,
@@ -102,3 +105,9 @@ def test_real_runs_become_patterns_that_hold_no_private_word() -> None:
             assert words <= allowed
             assert not words & private
     assert sent >= 10
+    workload = PatternsWorkload(data=given, space=space)
+    learner, base = workload.learner(given.agents, seed=0), workload.genesis(0)
+    for number in range(1, 4):  # honest ones: nobody is rejected, at rest neither
+        rows = learner.learn(base, round_number=number, seeds=np.zeros(10, np.uint64), tuning=Tuning()).rows
+        assert not workload.screen.screen(rows, centre=np.median(rows, axis=0), f=10).rejected.any()
+        base = workload.fold(base, workload.rule(rows, f=0).value)  # pyright: ignore[reportArgumentType]
