@@ -22,6 +22,7 @@ class Exit(IntEnum):
     MISSING_EXTRA = 9
     UNKNOWN_RELEASE = 10
     STATE = 11
+    NO_ACTOR = 12
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -39,6 +40,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.MISSING_EXTRA: "an optional package is not installed",
     Exit.UNKNOWN_RELEASE: "no such release, or one that does not verify",
     Exit.STATE: "the state directory cannot be used: journal, keys or permissions",
+    Exit.NO_ACTOR: "an actor of the swarm has ended for good; `down` and `up` make it anew",
     Exit.INTERRUPTED: "interrupted by Ctrl-C",
     Exit.TERMINATED: "ended by SIGTERM",
 }
@@ -47,6 +49,7 @@ MEANINGS: dict[Exit, str] = {
 _BY_CODE: dict[str, Exit] = {
     "cluster.unreachable": Exit.NO_CLUSTER,
     "cluster.no_swarm": Exit.NO_SWARM,
+    "cluster.no_actor": Exit.NO_ACTOR,
     "cluster.swarm_running": Exit.SWARM_RUNNING,
     "install.extra": Exit.MISSING_EXTRA,
     "coordinator.changed_key": Exit.STATE,

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,9 @@ import pytest_asyncio
 
 from actors import cluster
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So it is for what a shell without job control starts with `&`, and commands that are started here would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 cluster.prepare("local")
 os.environ.update(
     RAY_memory_monitor_refresh_ms="0",

@@ -72,7 +72,7 @@ def test_a_swarm_on_a_cluster_stays_between_commands(tmp_path: Path, swarmlore: 
     assert [one["version"] for one in releases] == [3, 2, 1, 0]
     seen = swarmlore.lines(tmp_path, "watch", "--after", 0, "--count", 2, *at, **mine)
     assert [line["round"] for line in seen] == [1, 2]
-    assert swarmlore.document(tmp_path, "down", *at, **mine)["ended"] == 5
+    assert swarmlore.document(tmp_path, "down", *at, **mine)["ended"] == 4
     assert swarmlore.error(tmp_path, "status", *at, code=4, **mine)["code"] == "cluster.no_swarm"
 
 
