@@ -23,7 +23,7 @@ import pytest_asyncio
 from actors import cluster
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # So it is for what a shell without job control starts with `&`, and commands that are started here would inherit it.
+    # As a shell without job control sets it for what it starts with `&`; commands started here would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 cluster.prepare("local")
 os.environ.update(
