@@ -72,16 +72,22 @@ class Telling:
             semconv.SPAN_ROUND,
             kind=SpanKind.PRODUCER,
             attributes={
-                semconv.ATTR_ROUND: terms.round,
-                semconv.ATTR_RUN_ID: terms.run,
-                semconv.ATTR_RULE: self._config.used_rule.name,
-                semconv.ATTR_AGENTS_COUNT: len(terms.roster),
-                semconv.ATTR_FAULT_BOUND: terms.fault_bound,
-                semconv.ATTR_QUORUM: terms.quorum,
+                **self._agreed(terms),
                 semconv.ATTR_LEARNING_RATE_SCALE: terms.tuning.learning_rate_scale,
-                **self._labels,
             },
         )
+
+    def _agreed(self, terms: Terms) -> dict[str, Any]:
+        """What a round's span and the event of its opening both say of its terms."""
+        return {
+            **self._labels,
+            semconv.ATTR_ROUND: terms.round,
+            semconv.ATTR_RUN_ID: terms.run,
+            semconv.ATTR_RULE: self._config.used_rule.name,
+            semconv.ATTR_AGENTS_COUNT: len(terms.roster),
+            semconv.ATTR_FAULT_BOUND: terms.fault_bound,
+            semconv.ATTR_QUORUM: terms.quorum,
+        }
 
     def concluded(self, span: Span, conductor: Conductor, done: Mapping[str, Any]) -> None:
         """What the span of a round says at its end."""
@@ -153,16 +159,7 @@ class Telling:
         telemetry.gauge(semconv.METRIC_FAULT_BOUND, terms.fault_bound, labels)
         telemetry.event(
             semconv.EVENT_ROUND_OPENED,
-            {
-                **labels,
-                semconv.ATTR_ROUND: terms.round,
-                semconv.ATTR_RUN_ID: terms.run,
-                semconv.ATTR_RULE: self._config.used_rule.name,
-                semconv.ATTR_AGENTS_COUNT: len(terms.roster),
-                semconv.ATTR_FAULT_BOUND: terms.fault_bound,
-                semconv.ATTR_QUORUM: terms.quorum,
-                semconv.ATTR_DEADLINE: terms.deadline_s,
-            },
+            {**self._agreed(terms), semconv.ATTR_DEADLINE: terms.deadline_s},
         )
 
     def standing(self, terms: Terms, changes: Mapping[str, str], trust: TrustLedger) -> None:

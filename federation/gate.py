@@ -168,10 +168,11 @@ class Gate:
             return self._empty(batch.host, dict.fromkeys(batch.agents, whole))
         codes: list[Refusal | None] = [None] * len(batch)
         self._authenticate(batch, codes)
-        proofs, withdrawn = self._convict(batch, codes)
+        digests = rows_of(batch.digests)
+        proofs, withdrawn = self._convict(batch, digests, codes)
         kept, rows = self._open(batch, codes)
         norms = norms_of(rows)
-        weights, digests = batch.weights.tolist(), rows_of(batch.digests)
+        weights = batch.weights.tolist()
         for row, norm in zip(kept, norms.tolist(), strict=True):
             replayed = self._previous.get(batch.agents[row]) == digests[row]
             codes[row] = content(self.terms, norm=norm, weight=weights[row], replayed=replayed)
@@ -254,13 +255,15 @@ class Gate:
             if not good:
                 codes[row] = Refusal.SIGNATURE
 
-    def _convict(self, batch: UpdateBatch, codes: list[Refusal | None]) -> tuple[list[EquivocationProof], list[str]]:
+    def _convict(
+        self, batch: UpdateBatch, digests: list[bytes], codes: list[Refusal | None]
+    ) -> tuple[list[EquivocationProof], list[str]]:
         """Refuse second updates: the same one again, or another one, which convicts its agent.
 
         Returns the proofs, and the agents whose accepted update is void.
         """
         here: dict[str, int] = {}
-        digests, signatures = rows_of(batch.digests), rows_of(batch.signatures)
+        signatures = rows_of(batch.signatures)
         proofs: list[EquivocationProof] = []
         withdrawn: list[str] = []
         for row, agent in enumerate(batch.agents):
