@@ -24,6 +24,9 @@ from typing import Any
 
 import yaml
 
+from telemetry import semconv
+from telemetry.promnames import metric_name
+
 HERE = Path(__file__).resolve().parent
 RULES = HERE.parent / "dashboards" / "generated" / "prometheus"
 PATIENCE_S = 120.0
@@ -97,7 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _places(gateway: str, prometheus: str) -> str:
-    query = "query?query=federated_learning_rounds_total"
+    rounds = semconv.METRICS[semconv.METRIC_ROUNDS]
+    query = f"query?query={metric_name(rounds.name, unit=rounds.unit, instrument=rounds.instrument)}"
     rows = [
         ("page", f"{gateway}/"),
         ("metrics", f"{gateway}/metrics"),

@@ -93,13 +93,7 @@ def up(
                 "state_dir": state_dir,
             },
         )
-        if report is not None:
-            tell_skipped(report, output)
-        quiet()
-        from actors import Swarm
-
-        with output.progress(f"starting a swarm of {len(config.agents)} agents"):
-            swarm = await Swarm.start(config, address=address)
+        swarm = await begun(config, report, address, output)
         facts = {**swarm.facts, "interval_s": interval}
         if report is not None:
             facts |= {"lines_read": report.read, "lines_skipped": report.skipped}
@@ -174,6 +168,17 @@ def configuration(
         raise SettingError(name="otlp", found=given, needed="the base URL of an OTLP/HTTP receiver") from error
     chosen: dict[str, Any] = {} if rule is None else {"rule": learning.rule_of(rule)}
     return SwarmConfig(workload=learned, agents=names, telemetry=telemetry, **chosen, **settings), report
+
+
+async def begun(config: SwarmConfig, report: Report | None, address: str, output: Output) -> Swarm:
+    """The swarm of this configuration, started, once it was told what of its experiences was left out."""
+    if report is not None:
+        tell_skipped(report, output)
+    quiet()
+    from actors import Swarm
+
+    with output.progress(f"starting a swarm of {len(config.agents)} agents"):
+        return await Swarm.start(config, address=address)
 
 
 def tell_skipped(report: Report, output: Output) -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from federation.errors import SettingError, SwarmError
-from gateway.connection import STATE_DIR, connected, marked, quiet, run
-from gateway.control import GRACE_S, configuration, tell_skipped
+from gateway.connection import STATE_DIR, connected, marked, run
+from gateway.control import GRACE_S, begun, configuration
 from gateway.options import (
     Address,
     Alpha,
@@ -135,14 +135,8 @@ def serve(
                 "state_dir": state_dir,
             },
         )
-        if report is not None:
-            tell_skipped(report, output)
-        quiet()
-        from actors import Swarm
-
         own = address in ("auto", "local")
-        with output.progress(f"starting a swarm of {len(config.agents)} agents"):
-            swarm = await Swarm.start(config, address="local" if own else address)
+        swarm = await begun(config, report, "local" if own else address, output)
         try:
             with marked(swarm.facts["address"], state_dir) if own else contextlib.nullcontext():
                 if interval is not None:
