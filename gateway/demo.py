@@ -117,7 +117,7 @@ async def _courses(configs: Mapping[str, Any], rounds: int, compare: bool, outpu
 
     def started(facts: Mapping[str, Any]) -> None:
         output.event("swarm", facts)
-        output.text(f"{facts['agents']} agents on {facts['hosts']} hosts, fault bound {facts['fault_bound']}")
+        output.text(f"{facts['agents']} agents, hosts: {facts['hosts']}, fault bound {facts['fault_bound']}")
         output.text(HEADING, style="bold")
 
     def shown(record: Record) -> None:
@@ -181,7 +181,8 @@ def _show(summary: Mapping[str, Any], output: Output) -> None:
             rows.append([words, figure(found["accuracy"], ".2%"), str(found["rounds"]), ""])
     output.table("", ["", "accuracy", "rounds", "rule"], rows)
     if "points_lost" in summary:
-        output.text(f"{summary['points_lost']:.2f} points lost against the run without liars")
+        lost = summary["points_lost"]
+        output.text(f"{abs(lost):.2f} points {'worse' if lost > 0 else 'better'} than the run without liars")
     if "compared_by" in summary:
         output.text(f"compared by {summary['compared_by']}", style="dim")
     detection = summary["detection"]
