@@ -26,8 +26,14 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/swarmlore demo $(ARGS)
 
+# All tests: the unit tests on as many processes as there are cores, then those that start Ray or a browser, one by one.
 test: $(STAMP)
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest -m 'not e2e' -n auto
+	$(BIN)/python -m pytest -m e2e
+endif
 
 check: $(STAMP)
 	$(BIN)/ruff check .
