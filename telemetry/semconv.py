@@ -238,6 +238,132 @@ ATTR_TELEMETRY_SDK_NAME: Final = "telemetry.sdk.name"
 ATTR_TELEMETRY_SDK_VERSION: Final = "telemetry.sdk.version"
 """Version of the telemetry SDK."""
 
+ATTR_CLIENT_ID: Final = "federated.learning.client_id"
+"""Identifier of the client, derived from its installation with the server's secret; inside the swarm it is the agent's."""
+
+ATTR_REGION: Final = "federated.learning.region"
+"""Region of the client or of the door."""
+
+ATTR_CLIENT_STATE: Final = "federated.learning.client_state"
+"""Where a client stands."""
+
+ATTR_CLIENT_TRANSITION: Final = "federated.learning.client_transition"
+"""What became of a client."""
+
+ATTR_PLATFORM: Final = "federated.learning.platform"
+"""Platform that the client says it runs on."""
+
+ATTR_ANSWER_CODE: Final = "federated.learning.answer_code"
+"""Stable code of what a client was answered."""
+
+ATTR_WINDOW: Final = "federated.learning.window"
+"""Number of the window in which submissions for the next round are taken."""
+
+ATTR_WINDOW_ENDING: Final = "federated.learning.window_ending"
+"""How a window came to its end."""
+
+ATTR_PARTICIPANTS_COUNT: Final = "federated.learning.participants_count"
+"""Clients with a submission that counts."""
+
+ATTR_PARTICIPANTS_NEEDED: Final = "federated.learning.participants_needed"
+"""Clients that a round needs."""
+
+ATTR_SUBMISSIONS_COUNT: Final = "federated.learning.submissions_count"
+"""Submissions that it is about."""
+
+ATTR_DUPLICATES_COUNT: Final = "federated.learning.duplicates_count"
+"""Submissions among them that had come before."""
+
+ATTR_GROUPS_COUNT: Final = "federated.learning.groups_count"
+"""Groups whose sums the submissions went into."""
+
+ATTR_PAUSE_REASON: Final = "federated.learning.pause_reason"
+"""Why the federation is paused."""
+
+ATTR_CLERK_STEP: Final = "federated.learning.clerk_step"
+"""What the clerk does at a time."""
+
+ATTR_STORAGE_PART: Final = "federated.learning.storage_part"
+"""Part of the storage."""
+
+ATTR_RELEASE_SEMANTIC_VERSION: Final = "federated.learning.release.semantic_version"
+"""Version of the release as clients know it."""
+
+ATTR_RELEASE_PARENT_SEMANTIC_VERSION: Final = "federated.learning.release.parent_semantic_version"
+"""Version that the release follows."""
+
+ATTR_RELEASE_ROLE: Final = "federated.learning.release.role"
+"""Which of the releases that are being served."""
+
+ATTR_ROLLOUT_STAGE: Final = "federated.learning.rollout_stage"
+"""How far a rollout is."""
+
+ATTR_ROLLOUT_DECISION: Final = "federated.learning.rollout_decision"
+"""What was decided of a rollout."""
+
+ATTR_ROLLOUT_SHARE: Final = "federated.learning.rollout_share"
+"""Share of clients that are given the candidate."""
+
+ATTR_ERROR_RATE_BEFORE: Final = "federated.learning.error_rate_before"
+"""Error rate that clients report of the current release."""
+
+ATTR_ERROR_RATE_AFTER: Final = "federated.learning.error_rate_after"
+"""Error rate that clients report of the candidate."""
+
+ATTR_REPORTING_CLIENTS: Final = "federated.learning.reporting_clients"
+"""Clients whose reports on the candidate count."""
+
+ATTR_PRIVACY_EPSILON: Final = "federated.learning.privacy.epsilon"
+"""Epsilon of the release by itself."""
+
+ATTR_PRIVACY_EPSILON_SPENT: Final = "federated.learning.privacy.epsilon_spent"
+"""Epsilon of the period so far, with the release in it."""
+
+ATTR_PRIVACY_EPSILON_BUDGET: Final = "federated.learning.privacy.epsilon_budget"
+"""Epsilon that the period may cost."""
+
+ATTR_PRIVACY_DELTA: Final = "federated.learning.privacy.delta"
+"""Delta of all of these."""
+
+ATTR_PRIVACY_NOISE_MULTIPLIER: Final = "federated.learning.privacy.noise_multiplier"
+"""Standard deviation of the noise over the L2 sensitivity."""
+
+ATTR_PRIVACY_RADIUS: Final = "federated.learning.privacy.radius"
+"""L2 norm that each update is clipped to."""
+
+ATTR_HTTP_ROUTE: Final = "http.route"
+"""Template of the path, or other for a path that there is none for."""
+
+ATTR_HTTP_REQUEST_METHOD: Final = "http.request.method"
+"""Method of the request."""
+
+ATTR_HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
+"""Status of the answer."""
+
+SPAN_CLIENT_REGISTRATION: Final = "federated.learning.client_registration"
+"""A client registers, gets another token or leaves."""
+
+SPAN_CLIENT_SUBMISSION: Final = "federated.learning.client_submission"
+"""A client's submission is checked and written."""
+
+SPAN_RELEASE_DELIVERY: Final = "federated.learning.release_delivery"
+"""A client gets a release; not one that it has already."""
+
+SPAN_CLERK_STEP: Final = "federated.learning.clerk_step"
+"""The clerk of a federation does one of its steps."""
+
+SPAN_DOOR_GATHER: Final = "federated.learning.door_gather"
+"""A door brings the submissions of its region's clients into the round."""
+
+SPAN_REGION_FOLD: Final = "federated.learning.region_fold"
+"""A door folds submissions into the sums of its region's groups."""
+
+SPAN_CLIENT_PUSH: Final = "federated.learning.client_push"
+"""A client sends its submissions to the federation."""
+
+SPAN_CLIENT_PULL: Final = "federated.learning.client_pull"
+"""A client asks for a release, verifies it and blends it in."""
+
 SPAN_ROUND: Final = "federated.learning.round"
 """One round, from its opening to the release or the reason why there is none."""
 
@@ -357,6 +483,141 @@ EVENT_ACTION_EXECUTED: Final = "federated.learning.action_executed"
 
 EVENT_ACTOR_RESTARTED: Final = "federated.learning.actor_restarted"
 """An actor came back and read its state from the journal."""
+
+EVENT_CLIENT_REGISTERED: Final = "federated.learning.client_registered"
+"""A client registered."""
+
+EVENT_CLIENT_DEREGISTERED: Final = "federated.learning.client_deregistered"
+"""A client left; what is kept of it will be erased."""
+
+EVENT_CLIENT_APPEALED: Final = "federated.learning.client_appealed"
+"""A client in quarantine asks for somebody to look at it."""
+
+EVENT_SUBMISSIONS_RECEIVED: Final = "federated.learning.submissions_received"
+"""Submissions of clients were written, in one transaction."""
+
+EVENT_WINDOW_OPENED: Final = "federated.learning.window_opened"
+"""A window was opened."""
+
+EVENT_WINDOW_EXTENDED: Final = "federated.learning.window_extended"
+"""A window goes on, because too few took part."""
+
+EVENT_WINDOW_CLOSED: Final = "federated.learning.window_closed"
+"""A window was closed."""
+
+EVENT_FEDERATION_PAUSED: Final = "federated.learning.federation_paused"
+"""Windows are no longer closed, until somebody resumes them or the reason is gone."""
+
+EVENT_FEDERATION_RESUMED: Final = "federated.learning.federation_resumed"
+"""Windows are closed again."""
+
+EVENT_VERSION_PUBLISHED: Final = "federated.learning.version_published"
+"""A release was signed for clients and written where they get it from."""
+
+EVENT_ROLLOUT_DECIDED: Final = "federated.learning.rollout_decided"
+"""A rollout begins, goes on, waits for an operator or is rolled back."""
+
+EVENT_REGION_FOLDED: Final = "federated.learning.region_folded"
+"""Submissions of a region were folded into its groups' sums."""
+
+EVENT_PRIVACY_GRANTED: Final = "federated.learning.privacy_granted"
+"""The privacy ledger agreed to the noise of a release, and was written."""
+
+EVENT_PRIVACY_REFUSED: Final = "federated.learning.privacy_refused"
+"""The privacy ledger refused a release, because its budget is spent."""
+
+EVENT_STORAGE_FAILED: Final = "federated.learning.storage_failed"
+"""The storage of the federation could not be read or written."""
+
+EVENT_RELEASE_REFUSED: Final = "federated.learning.release_refused"
+"""A client does not take a release over, because it is not what its publisher signed."""
+
+METRIC_SUBMISSIONS: Final = "federated.learning.submissions"
+"""Submissions answered, by what they were answered."""
+
+METRIC_REQUEST_DURATION: Final = "federated.learning.request_duration"
+"""Duration of a request of a client or an operator, until its answer."""
+
+METRIC_SUBMISSIONS_WRITE_DURATION: Final = "federated.learning.submissions_write_duration"
+"""Duration of a transaction that writes submissions."""
+
+METRIC_CLIENT_TRANSITIONS: Final = "federated.learning.client_transitions"
+"""Clients that registered, left, and whatever else became of them."""
+
+METRIC_CLIENTS: Final = "federated.learning.clients"
+"""Registered clients, by where they stand."""
+
+METRIC_WINDOW_PARTICIPANTS: Final = "federated.learning.window_participants"
+"""Clients with a submission for the next round."""
+
+METRIC_WINDOW_PARTICIPANTS_NEEDED: Final = "federated.learning.window_participants_needed"
+"""Clients that the next round needs, in all regions together."""
+
+METRIC_WINDOW_DURATION: Final = "federated.learning.window_duration"
+"""Seconds that a window is open for, as configured."""
+
+METRIC_WINDOW_REMAINING_DURATION: Final = "federated.learning.window_remaining_duration"
+"""Seconds until the window is closed or extended."""
+
+METRIC_WINDOWS: Final = "federated.learning.windows"
+"""Windows that came to their end, or were extended."""
+
+METRIC_RELEASE_AGE_DURATION: Final = "federated.learning.release_age_duration"
+"""Seconds since a release was last published for clients; since the start of the federation, if none was."""
+
+METRIC_FEDERATION_PAUSED: Final = "federated.learning.federation_paused"
+"""Whether the federation is paused: 1 for the reason that holds, 0 for the others."""
+
+METRIC_CLERK_STEPS: Final = "federated.learning.clerk_steps"
+"""Steps that the clerk has done or failed to do."""
+
+METRIC_CLERK_STEP_DURATION: Final = "federated.learning.clerk_step_duration"
+"""Duration of a step of the clerk."""
+
+METRIC_VERSION_SERVED: Final = "federated.learning.version_served"
+"""Releases that clients are given: 1 for each. One that is no longer served is gone."""
+
+METRIC_ROLLOUT_STATE: Final = "federated.learning.rollout_state"
+"""How far the rollout is: 1 for the stage that holds, 0 for the others."""
+
+METRIC_ROLLOUT_SHARE: Final = "federated.learning.rollout_share"
+"""Share of clients that are given the candidate; 1 when there is nothing to roll out."""
+
+METRIC_ROLLOUT_DECISIONS: Final = "federated.learning.rollout_decisions"
+"""Decisions on rollouts."""
+
+METRIC_REPORTED_ERROR_RATE: Final = "federated.learning.reported_error_rate"
+"""Share of calls that clients report as failed, of the release that they use."""
+
+METRIC_REPORTING_CLIENTS: Final = "federated.learning.reporting_clients"
+"""Clients whose reports count."""
+
+METRIC_STORAGE_FAILURES: Final = "federated.learning.storage_failures"
+"""Reads and writes of the storage that failed."""
+
+METRIC_SUBMISSIONS_GATHERED: Final = "federated.learning.submissions_gathered"
+"""Submissions that doors brought into rounds, or refused."""
+
+METRIC_SUBMISSIONS_FOLDED: Final = "federated.learning.submissions_folded"
+"""Submissions that were folded into a region's sums."""
+
+METRIC_FOLD_DURATION: Final = "federated.learning.fold_duration"
+"""Duration of folding what had come since the last time."""
+
+METRIC_PRIVACY_EPSILON_SPENT: Final = "federated.learning.privacy_epsilon_spent"
+"""Epsilon of the period so far."""
+
+METRIC_PRIVACY_EPSILON_BUDGET: Final = "federated.learning.privacy_epsilon_budget"
+"""Epsilon that the period may cost."""
+
+METRIC_PRIVACY_EPSILON_ROUND: Final = "federated.learning.privacy_epsilon_round"
+"""Epsilon of the last release by itself."""
+
+METRIC_PRIVACY_UTILITY_LOSS: Final = "federated.learning.privacy_utility_loss"
+"""Norm of the noise over that of the aggregate, in the last release."""
+
+METRIC_PRIVACY_REQUESTS: Final = "federated.learning.privacy_requests"
+"""Times that the privacy ledger was asked, by what it said."""
 
 METRIC_LOCAL_LOSS: Final = "federated.learning.local_loss"
 """Mean training loss of a host's agents after local training."""
@@ -539,6 +800,15 @@ class ActorKind(StrEnum):
     GATEWAY = "gateway"
     """A door for people and agents outside of the cluster."""
 
+    DOOR = "door"
+    """An actor that brings the submissions of clients into rounds."""
+
+    CLERK = "clerk"
+    """What closes a federation's windows, and publishes and rolls out its releases."""
+
+    CLIENT = "client"
+    """An installation outside of the swarm."""
+
 
 class Phase(StrEnum):
     """Values of `ATTR_PHASE`: phase of the round, or of a MAPE-K loop."""
@@ -716,6 +986,168 @@ class Signal(StrEnum):
 
     EVENTS = "events"
     """Events, which are log records."""
+
+
+class ClientState(StrEnum):
+    """Values of `ATTR_CLIENT_STATE`: where a client stands."""
+
+    ACTIVE = "active"
+    """Its submissions count."""
+
+    QUARANTINED = "quarantined"
+    """Its submissions are refused."""
+
+    DEREGISTERED = "deregistered"
+    """It has left; what is kept of it will be erased."""
+
+
+class ClientTransition(StrEnum):
+    """Values of `ATTR_CLIENT_TRANSITION`: what became of a client."""
+
+    REGISTERED = "registered"
+    """It is new."""
+
+    REFRESHED = "refreshed"
+    """It was known, proved its key and got another token."""
+
+    DEREGISTERED = "deregistered"
+    """It left."""
+
+    QUARANTINED = "quarantined"
+    """Its submissions no longer count for now."""
+
+    REINSTATED = "reinstated"
+    """Its submissions count again."""
+
+    APPEALED = "appealed"
+    """It asks for its quarantine to be looked at."""
+
+    PURGED = "purged"
+    """What was kept of it has been erased."""
+
+
+class WindowEnding(StrEnum):
+    """Values of `ATTR_WINDOW_ENDING`: how a window came to its end."""
+
+    RELEASED = "released"
+    """Its round made a release."""
+
+    EXTENDED = "extended"
+    """Too few took part, and it goes on for another interval."""
+
+    ABORTED = "aborted"
+    """Its round ended without a release."""
+
+    PAUSED = "paused"
+    """The federation was paused."""
+
+
+class PauseReason(StrEnum):
+    """Values of `ATTR_PAUSE_REASON`: why the federation is paused."""
+
+    PRIVACY_BUDGET = "privacy_budget"
+    """The privacy budget of the period is spent."""
+
+    MASS_ANOMALY = "mass_anomaly"
+    """Too many submissions looked wrong; somebody has to look at them."""
+
+    STORAGE = "storage"
+    """Releases cannot be written."""
+
+    OPERATOR = "operator"
+    """An operator paused it."""
+
+
+class ClerkStep(StrEnum):
+    """Values of `ATTR_CLERK_STEP`: what the clerk does at a time."""
+
+    COUNT = "count"
+    """Counts the participants of the window."""
+
+    ROUND = "round"
+    """Has the swarm run a round."""
+
+    PUBLISH = "publish"
+    """Signs the release and writes it where clients get it from."""
+
+    ROLLOUT = "rollout"
+    """Holds the rollout's figures against its bounds, and goes on, waits or rolls back."""
+
+    STANDINGS = "standings"
+    """Carries the swarm's verdicts on clients over to storage."""
+
+    ERASE = "erase"
+    """Erases submissions that are used up, and what is kept of clients that have left."""
+
+
+class StoragePart(StrEnum):
+    """Values of `ATTR_STORAGE_PART`: part of the storage."""
+
+    CLIENTS = "clients"
+    """Registered clients and their tokens."""
+
+    SUBMISSIONS = "submissions"
+    """Submissions and their nonces."""
+
+    RELEASES = "releases"
+    """Records of releases."""
+
+    ROLLOUTS = "rollouts"
+    """The rollout."""
+
+    REPORTS = "reports"
+    """Error rates that clients report."""
+
+    AUDIT = "audit"
+    """The log of actions."""
+
+    FACTS = "facts"
+    """Small values of the federation."""
+
+    FILES = "files"
+    """Releases as files."""
+
+
+class ReleaseRole(StrEnum):
+    """Values of `ATTR_RELEASE_ROLE`: which of the releases that are being served."""
+
+    CURRENT = "current"
+    """The one that clients get by default; figures of it are those before."""
+
+    CANDIDATE = "candidate"
+    """The one that is being rolled out; figures of it are those after."""
+
+
+class RolloutStage(StrEnum):
+    """Values of `ATTR_ROLLOUT_STAGE`: how far a rollout is."""
+
+    CANARY = "canary"
+    """One client in a hundred."""
+
+    STAGED = "staged"
+    """One client in ten."""
+
+    GENERAL = "general"
+    """Every second client."""
+
+    FULL = "full"
+    """All clients."""
+
+
+class RolloutDecision(StrEnum):
+    """Values of `ATTR_ROLLOUT_DECISION`: what was decided of a rollout."""
+
+    WAIT = "wait"
+    """The stage goes on."""
+
+    PROMOTE = "promote"
+    """The next stage begins."""
+
+    AWAIT_APPROVAL = "await_approval"
+    """The stage is over, and an operator has to approve the next."""
+
+    ROLL_BACK = "roll_back"
+    """The release before it comes back, as a new version."""
 
 ATTRIBUTES: Final[Mapping[str, AttributeSpec]] = MappingProxyType(
     {
@@ -1041,11 +1473,208 @@ ATTRIBUTES: Final[Mapping[str, AttributeSpec]] = MappingProxyType(
             key=ATTR_TELEMETRY_SDK_VERSION,
             type="string",
         ),
+        ATTR_CLIENT_ID: AttributeSpec(
+            key=ATTR_CLIENT_ID,
+            type="string",
+            bounded=False,
+        ),
+        ATTR_REGION: AttributeSpec(
+            key=ATTR_REGION,
+            type="string",
+        ),
+        ATTR_CLIENT_STATE: AttributeSpec(
+            key=ATTR_CLIENT_STATE,
+            type="string",
+            values=tuple(ClientState),
+        ),
+        ATTR_CLIENT_TRANSITION: AttributeSpec(
+            key=ATTR_CLIENT_TRANSITION,
+            type="string",
+            values=tuple(ClientTransition),
+        ),
+        ATTR_PLATFORM: AttributeSpec(
+            key=ATTR_PLATFORM,
+            type="string",
+            bounded=False,
+        ),
+        ATTR_ANSWER_CODE: AttributeSpec(
+            key=ATTR_ANSWER_CODE,
+            type="string",
+        ),
+        ATTR_WINDOW: AttributeSpec(
+            key=ATTR_WINDOW,
+            type="int",
+            bounded=False,
+        ),
+        ATTR_WINDOW_ENDING: AttributeSpec(
+            key=ATTR_WINDOW_ENDING,
+            type="string",
+            values=tuple(WindowEnding),
+        ),
+        ATTR_PARTICIPANTS_COUNT: AttributeSpec(
+            key=ATTR_PARTICIPANTS_COUNT,
+            type="int",
+        ),
+        ATTR_PARTICIPANTS_NEEDED: AttributeSpec(
+            key=ATTR_PARTICIPANTS_NEEDED,
+            type="int",
+        ),
+        ATTR_SUBMISSIONS_COUNT: AttributeSpec(
+            key=ATTR_SUBMISSIONS_COUNT,
+            type="int",
+        ),
+        ATTR_DUPLICATES_COUNT: AttributeSpec(
+            key=ATTR_DUPLICATES_COUNT,
+            type="int",
+        ),
+        ATTR_GROUPS_COUNT: AttributeSpec(
+            key=ATTR_GROUPS_COUNT,
+            type="int",
+        ),
+        ATTR_PAUSE_REASON: AttributeSpec(
+            key=ATTR_PAUSE_REASON,
+            type="string",
+            values=tuple(PauseReason),
+        ),
+        ATTR_CLERK_STEP: AttributeSpec(
+            key=ATTR_CLERK_STEP,
+            type="string",
+            values=tuple(ClerkStep),
+        ),
+        ATTR_STORAGE_PART: AttributeSpec(
+            key=ATTR_STORAGE_PART,
+            type="string",
+            values=tuple(StoragePart),
+        ),
+        ATTR_RELEASE_SEMANTIC_VERSION: AttributeSpec(
+            key=ATTR_RELEASE_SEMANTIC_VERSION,
+            type="string",
+        ),
+        ATTR_RELEASE_PARENT_SEMANTIC_VERSION: AttributeSpec(
+            key=ATTR_RELEASE_PARENT_SEMANTIC_VERSION,
+            type="string",
+            bounded=False,
+        ),
+        ATTR_RELEASE_ROLE: AttributeSpec(
+            key=ATTR_RELEASE_ROLE,
+            type="string",
+            values=tuple(ReleaseRole),
+        ),
+        ATTR_ROLLOUT_STAGE: AttributeSpec(
+            key=ATTR_ROLLOUT_STAGE,
+            type="string",
+            values=tuple(RolloutStage),
+        ),
+        ATTR_ROLLOUT_DECISION: AttributeSpec(
+            key=ATTR_ROLLOUT_DECISION,
+            type="string",
+            values=tuple(RolloutDecision),
+        ),
+        ATTR_ROLLOUT_SHARE: AttributeSpec(
+            key=ATTR_ROLLOUT_SHARE,
+            type="double",
+        ),
+        ATTR_ERROR_RATE_BEFORE: AttributeSpec(
+            key=ATTR_ERROR_RATE_BEFORE,
+            type="double",
+        ),
+        ATTR_ERROR_RATE_AFTER: AttributeSpec(
+            key=ATTR_ERROR_RATE_AFTER,
+            type="double",
+        ),
+        ATTR_REPORTING_CLIENTS: AttributeSpec(
+            key=ATTR_REPORTING_CLIENTS,
+            type="int",
+        ),
+        ATTR_PRIVACY_EPSILON: AttributeSpec(
+            key=ATTR_PRIVACY_EPSILON,
+            type="double",
+        ),
+        ATTR_PRIVACY_EPSILON_SPENT: AttributeSpec(
+            key=ATTR_PRIVACY_EPSILON_SPENT,
+            type="double",
+        ),
+        ATTR_PRIVACY_EPSILON_BUDGET: AttributeSpec(
+            key=ATTR_PRIVACY_EPSILON_BUDGET,
+            type="double",
+        ),
+        ATTR_PRIVACY_DELTA: AttributeSpec(
+            key=ATTR_PRIVACY_DELTA,
+            type="double",
+        ),
+        ATTR_PRIVACY_NOISE_MULTIPLIER: AttributeSpec(
+            key=ATTR_PRIVACY_NOISE_MULTIPLIER,
+            type="double",
+        ),
+        ATTR_PRIVACY_RADIUS: AttributeSpec(
+            key=ATTR_PRIVACY_RADIUS,
+            type="double",
+        ),
+        ATTR_HTTP_ROUTE: AttributeSpec(
+            key=ATTR_HTTP_ROUTE,
+            type="string",
+        ),
+        ATTR_HTTP_REQUEST_METHOD: AttributeSpec(
+            key=ATTR_HTTP_REQUEST_METHOD,
+            type="string",
+        ),
+        ATTR_HTTP_RESPONSE_STATUS_CODE: AttributeSpec(
+            key=ATTR_HTTP_RESPONSE_STATUS_CODE,
+            type="int",
+        ),
     }
 )
 
 SPANS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
     {
+        SPAN_CLIENT_REGISTRATION: SignalSpec(
+            name=SPAN_CLIENT_REGISTRATION,
+            description="A client registers, gets another token or leaves.",
+            required=frozenset({ATTR_HTTP_REQUEST_METHOD, ATTR_HTTP_ROUTE}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ANSWER_CODE, ATTR_CLIENT_ID, ATTR_REGION, ATTR_HTTP_RESPONSE_STATUS_CODE}),
+        ),
+        SPAN_CLIENT_SUBMISSION: SignalSpec(
+            name=SPAN_CLIENT_SUBMISSION,
+            description="A client's submission is checked and written.",
+            required=frozenset({ATTR_HTTP_REQUEST_METHOD, ATTR_HTTP_ROUTE}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ANSWER_CODE, ATTR_CLIENT_ID, ATTR_PAYLOAD_SIZE, ATTR_REGION, ATTR_WINDOW, ATTR_HTTP_RESPONSE_STATUS_CODE}),
+        ),
+        SPAN_RELEASE_DELIVERY: SignalSpec(
+            name=SPAN_RELEASE_DELIVERY,
+            description="A client gets a release; not one that it has already.",
+            required=frozenset({ATTR_HTTP_REQUEST_METHOD, ATTR_HTTP_ROUTE}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ANSWER_CODE, ATTR_CLIENT_ID, ATTR_RELEASE_ROLE, ATTR_RELEASE_SEMANTIC_VERSION, ATTR_HTTP_RESPONSE_STATUS_CODE}),
+        ),
+        SPAN_CLERK_STEP: SignalSpec(
+            name=SPAN_CLERK_STEP,
+            description="The clerk of a federation does one of its steps.",
+            required=frozenset({ATTR_CLERK_STEP}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_OUTCOME, ATTR_PARTICIPANTS_COUNT, ATTR_RELEASE_SEMANTIC_VERSION, ATTR_WINDOW}),
+        ),
+        SPAN_DOOR_GATHER: SignalSpec(
+            name=SPAN_DOOR_GATHER,
+            description="A door brings the submissions of its region's clients into the round.",
+            required=frozenset({ATTR_HOST_ID, ATTR_REGION, ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_AGENTS_COUNT, ATTR_SUBMISSIONS_COUNT, ATTR_WINDOW}),
+        ),
+        SPAN_REGION_FOLD: SignalSpec(
+            name=SPAN_REGION_FOLD,
+            description="A door folds submissions into the sums of its region's groups.",
+            required=frozenset({ATTR_REGION}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_GROUPS_COUNT, ATTR_SUBMISSIONS_COUNT, ATTR_WINDOW}),
+        ),
+        SPAN_CLIENT_PUSH: SignalSpec(
+            name=SPAN_CLIENT_PUSH,
+            description="A client sends its submissions to the federation.",
+            required=frozenset(),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ANSWER_CODE, ATTR_SUBMISSIONS_COUNT}),
+        ),
+        SPAN_CLIENT_PULL: SignalSpec(
+            name=SPAN_CLIENT_PULL,
+            description="A client asks for a release, verifies it and blends it in.",
+            required=frozenset(),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_OUTCOME, ATTR_RELEASE_SEMANTIC_VERSION}),
+        ),
         SPAN_ROUND: SignalSpec(
             name=SPAN_ROUND,
             description="One round, from its opening to the release or the reason why there is none.",
@@ -1116,7 +1745,7 @@ SPANS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             name=SPAN_PROTECT,
             description="The privacy ledger is asked, and noise is drawn if it agrees.",
             required=frozenset({ATTR_ROUND, ATTR_WORKLOAD}),
-            optional=frozenset({ATTR_ERROR_TYPE, ATTR_OUTCOME}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_OUTCOME, ATTR_PRIVACY_EPSILON, ATTR_PRIVACY_EPSILON_SPENT, ATTR_PRIVACY_NOISE_MULTIPLIER, ATTR_PRIVACY_RADIUS}),
         ),
         SPAN_VALIDATE: SignalSpec(
             name=SPAN_VALIDATE,
@@ -1291,11 +1920,343 @@ EVENTS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             required=frozenset({ATTR_ACTOR_KIND}),
             optional=frozenset({ATTR_DETAIL, ATTR_ROUND}),
         ),
+        EVENT_CLIENT_REGISTERED: SignalSpec(
+            name=EVENT_CLIENT_REGISTERED,
+            description="A client registered.",
+            required=frozenset({ATTR_CLIENT_ID, ATTR_REGION}),
+            optional=frozenset({ATTR_PLATFORM}),
+        ),
+        EVENT_CLIENT_DEREGISTERED: SignalSpec(
+            name=EVENT_CLIENT_DEREGISTERED,
+            description="A client left; what is kept of it will be erased.",
+            required=frozenset({ATTR_CLIENT_ID}),
+            optional=frozenset({ATTR_REGION}),
+        ),
+        EVENT_CLIENT_APPEALED: SignalSpec(
+            name=EVENT_CLIENT_APPEALED,
+            description="A client in quarantine asks for somebody to look at it.",
+            required=frozenset({ATTR_CLIENT_ID}),
+            optional=frozenset({ATTR_REGION}),
+        ),
+        EVENT_SUBMISSIONS_RECEIVED: SignalSpec(
+            name=EVENT_SUBMISSIONS_RECEIVED,
+            description="Submissions of clients were written, in one transaction.",
+            required=frozenset({ATTR_DURATION, ATTR_SUBMISSIONS_COUNT}),
+            optional=frozenset({ATTR_DUPLICATES_COUNT, ATTR_WINDOW}),
+        ),
+        EVENT_WINDOW_OPENED: SignalSpec(
+            name=EVENT_WINDOW_OPENED,
+            description="A window was opened.",
+            required=frozenset({ATTR_PARTICIPANTS_NEEDED, ATTR_WINDOW}),
+            optional=frozenset({ATTR_DURATION}),
+        ),
+        EVENT_WINDOW_EXTENDED: SignalSpec(
+            name=EVENT_WINDOW_EXTENDED,
+            description="A window goes on, because too few took part.",
+            required=frozenset({ATTR_PARTICIPANTS_COUNT, ATTR_PARTICIPANTS_NEEDED, ATTR_WINDOW}),
+            optional=frozenset(),
+        ),
+        EVENT_WINDOW_CLOSED: SignalSpec(
+            name=EVENT_WINDOW_CLOSED,
+            description="A window was closed.",
+            required=frozenset({ATTR_PARTICIPANTS_COUNT, ATTR_WINDOW, ATTR_WINDOW_ENDING}),
+            optional=frozenset({ATTR_DETAIL, ATTR_ROUND}),
+        ),
+        EVENT_FEDERATION_PAUSED: SignalSpec(
+            name=EVENT_FEDERATION_PAUSED,
+            description="Windows are no longer closed, until somebody resumes them or the reason is gone.",
+            required=frozenset({ATTR_PAUSE_REASON}),
+            optional=frozenset({ATTR_DETAIL, ATTR_WINDOW}),
+        ),
+        EVENT_FEDERATION_RESUMED: SignalSpec(
+            name=EVENT_FEDERATION_RESUMED,
+            description="Windows are closed again.",
+            required=frozenset({ATTR_PAUSE_REASON}),
+            optional=frozenset({ATTR_WINDOW}),
+        ),
+        EVENT_VERSION_PUBLISHED: SignalSpec(
+            name=EVENT_VERSION_PUBLISHED,
+            description="A release was signed for clients and written where they get it from.",
+            required=frozenset({ATTR_RELEASE_SEMANTIC_VERSION, ATTR_RELEASE_VERSION}),
+            optional=frozenset({ATTR_MODEL_SIZE_BYTES, ATTR_PARTICIPANTS_COUNT, ATTR_PRIVACY_EPSILON, ATTR_RELEASE_DIGEST, ATTR_RELEASE_PARENT_SEMANTIC_VERSION, ATTR_WINDOW}),
+        ),
+        EVENT_ROLLOUT_DECIDED: SignalSpec(
+            name=EVENT_ROLLOUT_DECIDED,
+            description="A rollout begins, goes on, waits for an operator or is rolled back.",
+            required=frozenset({ATTR_RELEASE_SEMANTIC_VERSION, ATTR_ROLLOUT_DECISION, ATTR_ROLLOUT_STAGE}),
+            optional=frozenset({ATTR_ERROR_RATE_AFTER, ATTR_ERROR_RATE_BEFORE, ATTR_RELEASE_PARENT_SEMANTIC_VERSION, ATTR_REPORTING_CLIENTS, ATTR_ROLLOUT_SHARE}),
+        ),
+        EVENT_REGION_FOLDED: SignalSpec(
+            name=EVENT_REGION_FOLDED,
+            description="Submissions of a region were folded into its groups' sums.",
+            required=frozenset({ATTR_REGION, ATTR_SUBMISSIONS_COUNT}),
+            optional=frozenset({ATTR_GROUPS_COUNT, ATTR_WINDOW}),
+        ),
+        EVENT_PRIVACY_GRANTED: SignalSpec(
+            name=EVENT_PRIVACY_GRANTED,
+            description="The privacy ledger agreed to the noise of a release, and was written.",
+            required=frozenset({ATTR_PRIVACY_EPSILON, ATTR_PRIVACY_EPSILON_BUDGET, ATTR_PRIVACY_EPSILON_SPENT, ATTR_ROUND, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_PRIVACY_DELTA}),
+        ),
+        EVENT_PRIVACY_REFUSED: SignalSpec(
+            name=EVENT_PRIVACY_REFUSED,
+            description="The privacy ledger refused a release, because its budget is spent.",
+            required=frozenset({ATTR_PRIVACY_EPSILON_BUDGET, ATTR_PRIVACY_EPSILON_SPENT, ATTR_WORKLOAD}),
+            optional=frozenset({ATTR_PRIVACY_EPSILON, ATTR_ROUND}),
+        ),
+        EVENT_STORAGE_FAILED: SignalSpec(
+            name=EVENT_STORAGE_FAILED,
+            description="The storage of the federation could not be read or written.",
+            required=frozenset({ATTR_ERROR_TYPE, ATTR_STORAGE_PART}),
+            optional=frozenset({ATTR_DETAIL}),
+        ),
+        EVENT_RELEASE_REFUSED: SignalSpec(
+            name=EVENT_RELEASE_REFUSED,
+            description="A client does not take a release over, because it is not what its publisher signed.",
+            required=frozenset({ATTR_ERROR_TYPE}),
+            optional=frozenset({ATTR_DETAIL, ATTR_RELEASE_SEMANTIC_VERSION}),
+        ),
     }
 )
 
 METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
     {
+        METRIC_SUBMISSIONS: MetricSpec(
+            name=METRIC_SUBMISSIONS,
+            description="Submissions answered, by what they were answered.",
+            required=frozenset({ATTR_ANSWER_CODE, ATTR_REGION}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{submission}",
+        ),
+        METRIC_REQUEST_DURATION: MetricSpec(
+            name=METRIC_REQUEST_DURATION,
+            description="Duration of a request of a client or an operator, until its answer.",
+            required=frozenset({ATTR_HTTP_REQUEST_METHOD, ATTR_HTTP_RESPONSE_STATUS_CODE, ATTR_HTTP_ROUTE}),
+            optional=frozenset(),
+            instrument="histogram",
+            unit="s",
+            buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+        ),
+        METRIC_SUBMISSIONS_WRITE_DURATION: MetricSpec(
+            name=METRIC_SUBMISSIONS_WRITE_DURATION,
+            description="Duration of a transaction that writes submissions.",
+            required=frozenset({ATTR_OUTCOME}),
+            optional=frozenset(),
+            instrument="histogram",
+            unit="s",
+            buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+        ),
+        METRIC_CLIENT_TRANSITIONS: MetricSpec(
+            name=METRIC_CLIENT_TRANSITIONS,
+            description="Clients that registered, left, and whatever else became of them.",
+            required=frozenset({ATTR_CLIENT_TRANSITION}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{client}",
+        ),
+        METRIC_CLIENTS: MetricSpec(
+            name=METRIC_CLIENTS,
+            description="Registered clients, by where they stand.",
+            required=frozenset({ATTR_CLIENT_STATE}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{client}",
+        ),
+        METRIC_WINDOW_PARTICIPANTS: MetricSpec(
+            name=METRIC_WINDOW_PARTICIPANTS,
+            description="Clients with a submission for the next round.",
+            required=frozenset({ATTR_REGION}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{client}",
+        ),
+        METRIC_WINDOW_PARTICIPANTS_NEEDED: MetricSpec(
+            name=METRIC_WINDOW_PARTICIPANTS_NEEDED,
+            description="Clients that the next round needs, in all regions together.",
+            required=frozenset(),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{client}",
+        ),
+        METRIC_WINDOW_DURATION: MetricSpec(
+            name=METRIC_WINDOW_DURATION,
+            description="Seconds that a window is open for, as configured.",
+            required=frozenset(),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="s",
+        ),
+        METRIC_WINDOW_REMAINING_DURATION: MetricSpec(
+            name=METRIC_WINDOW_REMAINING_DURATION,
+            description="Seconds until the window is closed or extended.",
+            required=frozenset(),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="s",
+        ),
+        METRIC_WINDOWS: MetricSpec(
+            name=METRIC_WINDOWS,
+            description="Windows that came to their end, or were extended.",
+            required=frozenset({ATTR_WINDOW_ENDING}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{window}",
+        ),
+        METRIC_RELEASE_AGE_DURATION: MetricSpec(
+            name=METRIC_RELEASE_AGE_DURATION,
+            description="Seconds since a release was last published for clients; since the start of the federation, if none was.",
+            required=frozenset(),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="s",
+        ),
+        METRIC_FEDERATION_PAUSED: MetricSpec(
+            name=METRIC_FEDERATION_PAUSED,
+            description="Whether the federation is paused: 1 for the reason that holds, 0 for the others.",
+            required=frozenset({ATTR_PAUSE_REASON}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{flag}",
+        ),
+        METRIC_CLERK_STEPS: MetricSpec(
+            name=METRIC_CLERK_STEPS,
+            description="Steps that the clerk has done or failed to do.",
+            required=frozenset({ATTR_CLERK_STEP, ATTR_OUTCOME}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{step}",
+        ),
+        METRIC_CLERK_STEP_DURATION: MetricSpec(
+            name=METRIC_CLERK_STEP_DURATION,
+            description="Duration of a step of the clerk.",
+            required=frozenset({ATTR_CLERK_STEP, ATTR_OUTCOME}),
+            optional=frozenset(),
+            instrument="histogram",
+            unit="s",
+            buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0),
+        ),
+        METRIC_VERSION_SERVED: MetricSpec(
+            name=METRIC_VERSION_SERVED,
+            description="Releases that clients are given: 1 for each. One that is no longer served is gone.",
+            required=frozenset({ATTR_RELEASE_ROLE, ATTR_RELEASE_SEMANTIC_VERSION}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{flag}",
+        ),
+        METRIC_ROLLOUT_STATE: MetricSpec(
+            name=METRIC_ROLLOUT_STATE,
+            description="How far the rollout is: 1 for the stage that holds, 0 for the others.",
+            required=frozenset({ATTR_ROLLOUT_STAGE}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{flag}",
+        ),
+        METRIC_ROLLOUT_SHARE: MetricSpec(
+            name=METRIC_ROLLOUT_SHARE,
+            description="Share of clients that are given the candidate; 1 when there is nothing to roll out.",
+            required=frozenset(),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{fraction}",
+        ),
+        METRIC_ROLLOUT_DECISIONS: MetricSpec(
+            name=METRIC_ROLLOUT_DECISIONS,
+            description="Decisions on rollouts.",
+            required=frozenset({ATTR_ROLLOUT_DECISION}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{decision}",
+        ),
+        METRIC_REPORTED_ERROR_RATE: MetricSpec(
+            name=METRIC_REPORTED_ERROR_RATE,
+            description="Share of calls that clients report as failed, of the release that they use.",
+            required=frozenset({ATTR_RELEASE_ROLE}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{fraction}",
+        ),
+        METRIC_REPORTING_CLIENTS: MetricSpec(
+            name=METRIC_REPORTING_CLIENTS,
+            description="Clients whose reports count.",
+            required=frozenset({ATTR_RELEASE_ROLE}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{client}",
+        ),
+        METRIC_STORAGE_FAILURES: MetricSpec(
+            name=METRIC_STORAGE_FAILURES,
+            description="Reads and writes of the storage that failed.",
+            required=frozenset({ATTR_STORAGE_PART}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{failure}",
+        ),
+        METRIC_SUBMISSIONS_GATHERED: MetricSpec(
+            name=METRIC_SUBMISSIONS_GATHERED,
+            description="Submissions that doors brought into rounds, or refused.",
+            required=frozenset({ATTR_OUTCOME, ATTR_REGION}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{submission}",
+        ),
+        METRIC_SUBMISSIONS_FOLDED: MetricSpec(
+            name=METRIC_SUBMISSIONS_FOLDED,
+            description="Submissions that were folded into a region's sums.",
+            required=frozenset({ATTR_REGION}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{submission}",
+        ),
+        METRIC_FOLD_DURATION: MetricSpec(
+            name=METRIC_FOLD_DURATION,
+            description="Duration of folding what had come since the last time.",
+            required=frozenset({ATTR_REGION}),
+            optional=frozenset(),
+            instrument="histogram",
+            unit="s",
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+        ),
+        METRIC_PRIVACY_EPSILON_SPENT: MetricSpec(
+            name=METRIC_PRIVACY_EPSILON_SPENT,
+            description="Epsilon of the period so far.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{epsilon}",
+        ),
+        METRIC_PRIVACY_EPSILON_BUDGET: MetricSpec(
+            name=METRIC_PRIVACY_EPSILON_BUDGET,
+            description="Epsilon that the period may cost.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{epsilon}",
+        ),
+        METRIC_PRIVACY_EPSILON_ROUND: MetricSpec(
+            name=METRIC_PRIVACY_EPSILON_ROUND,
+            description="Epsilon of the last release by itself.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{epsilon}",
+        ),
+        METRIC_PRIVACY_UTILITY_LOSS: MetricSpec(
+            name=METRIC_PRIVACY_UTILITY_LOSS,
+            description="Norm of the noise over that of the aggregate, in the last release.",
+            required=frozenset({ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="gauge",
+            unit="{ratio}",
+        ),
+        METRIC_PRIVACY_REQUESTS: MetricSpec(
+            name=METRIC_PRIVACY_REQUESTS,
+            description="Times that the privacy ledger was asked, by what it said.",
+            required=frozenset({ATTR_OUTCOME, ATTR_WORKLOAD}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{request}",
+        ),
         METRIC_LOCAL_LOSS: MetricSpec(
             name=METRIC_LOCAL_LOSS,
             description="Mean training loss of a host's agents after local training.",

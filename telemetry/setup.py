@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry._logs import SeverityNumber
-from opentelemetry.metrics import NoOpMeter
+from opentelemetry.metrics import CallbackOptions, NoOpMeter, Observation
 
 from telemetry import semconv
 from telemetry.config import SCOPE, TelemetryConfig
@@ -63,6 +63,7 @@ _DURATION_OF: Mapping[Phase, str] = {
     Phase.VALIDATE: semconv.METRIC_CONVERGENCE_DURATION,
     Phase.APPLY: semconv.METRIC_DISTRIBUTION_DURATION,
 }
+_LEARNING = {ActorKind.HOST: semconv.SPAN_HOST_LEARNING, ActorKind.DOOR: semconv.SPAN_DOOR_GATHER}
 _LOOP = frozenset({Phase.MONITOR, Phase.ANALYZE, Phase.PLAN, Phase.EXECUTE})
 
 
@@ -148,8 +149,8 @@ class Telemetry:
     ) -> Span:
         """The span of a phase, whose duration is also recorded as metrics when it ends.
 
-        On a host, `Phase.LEARN` is the host's own ``host_learning`` span. Learning, aggregation,
-        validation and application are also recorded under the names that the specification gives them.
+        On a host, `Phase.LEARN` is the host's own ``host_learning`` span, on a door its ``door_gather``. Learning,
+        aggregation, validation and application are also recorded under the names that the specification gives them.
         The attribute ``actor.kind`` is set where the phase is one of a MAPE-K loop. The metrics have the
         actor kind, the phase, the workload if ``attributes`` name it, and what ``measures`` adds.
         """
@@ -164,8 +165,8 @@ class Telemetry:
         if measures:
             measured |= measures
         name, kind = _SPAN_OF[phase], SpanKind.INTERNAL
-        if phase is Phase.LEARN and self.actor_kind is ActorKind.HOST:
-            name, kind = semconv.SPAN_HOST_LEARNING, SpanKind.CONSUMER
+        if phase is Phase.LEARN and self.actor_kind in _LEARNING:
+            name, kind = _LEARNING[self.actor_kind], SpanKind.CONSUMER
         span = self._begin(name, given, parent, kind, links, None)
         return RecordingSpan(span, error_key=semconv.ATTR_ERROR_TYPE, timed=partial(self._timed, phase, measured))
 
@@ -270,6 +271,28 @@ class Telemetry:
         """Set a gauge, one of ``semconv.METRIC_*``. The SDK drops NaN and infinities; an event must tell them."""
         if self._measurements is not None:
             self._measurements.keep(self._instrument(metric, "gauge").set, float(value), _plain(attributes))
+
+    def watch(self, metric: str, read: Callable[[], Iterable[tuple[float, Attributes]]]) -> None:
+        """Have a gauge, one of ``semconv.METRIC_*``, read whenever somebody asks for the metrics.
+
+        For a gauge whose series come and go: what ``read`` does not give is gone, while what `gauge` set once stays.
+
+        Args:
+            metric: used by this one call only, and by no `gauge`.
+            read: the values and their attributes. Called in another thread; what it raises is logged, and nothing is
+                told that time.
+
+        Raises:
+            TypeError: when the metric is no gauge.
+        """
+        spec = semconv.METRICS[metric]
+        if spec.instrument != "gauge":
+            raise TypeError(f"{metric} is a {spec.instrument} and was used as a gauge.")
+
+        def observed(_: CallbackOptions) -> Iterable[Observation]:
+            return [Observation(float(value), _plain(attributes)) for value, attributes in read()]
+
+        spec.observe(self._meter, observed)
 
     def _instrument(self, metric: str, needed: str) -> Any:
         found = self._instruments.get(metric)

@@ -100,11 +100,17 @@ def test_a_phase_is_a_span_and_durations() -> None:
         assert 0 <= point.sum < 60
 
 
-def test_learning_on_a_host_is_the_hosts_own_span() -> None:
-    with captured(actor_kind=ActorKind.HOST) as host, captured() as coordinator:
-        host.telemetry.phase(Phase.LEARN, {**ROUND, semconv.ATTR_HOST_ID: "host-0"}).end()
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(ActorKind.HOST, semconv.SPAN_HOST_LEARNING), (ActorKind.DOOR, semconv.SPAN_DOOR_GATHER)],
+)
+def test_learning_on_a_host_and_on_a_door_is_their_own_span(kind: ActorKind, name: str) -> None:
+    told = {**ROUND, semconv.ATTR_HOST_ID: "host-0"}
+    told |= {semconv.ATTR_REGION: "eu"} if kind is ActorKind.DOOR else {}
+    with captured(actor_kind=kind) as host, captured() as coordinator:
+        host.telemetry.phase(Phase.LEARN, told).end()
         coordinator.telemetry.phase(Phase.LEARN, ROUND).end()
-        assert [(span.name, span.kind) for span in host.spans] == [(semconv.SPAN_HOST_LEARNING, SpanKind.CONSUMER)]
+        assert [(span.name, span.kind) for span in host.spans] == [(name, SpanKind.CONSUMER)]
         assert [span.name for span in coordinator.spans] == [semconv.SPAN_LOCAL_TRAINING]
 
 
@@ -181,6 +187,26 @@ def test_series_do_not_split_by_type() -> None:
 def test_a_metric_is_used_as_what_it_is() -> None:
     with captured() as capture, pytest.raises(TypeError, match="is a counter and was used as a gauge"):
         capture.telemetry.gauge(semconv.METRIC_UPDATES, 1.0, UPDATES)
+
+
+def test_a_watched_gauge_has_the_series_that_there_are() -> None:
+    def served(role: semconv.ReleaseRole, version: str) -> tuple[float, dict[str, str]]:
+        return 1.0, {semconv.ATTR_RELEASE_ROLE: role, semconv.ATTR_RELEASE_SEMANTIC_VERSION: version}
+
+    versions = [
+        served(semconv.ReleaseRole.CURRENT, "1.2.46"),
+        served(semconv.ReleaseRole.CANDIDATE, "1.2.47"),
+    ]
+    with captured() as capture:
+        capture.telemetry.watch(semconv.METRIC_VERSION_SERVED, lambda: versions)
+        assert capture.total(semconv.METRIC_VERSION_SERVED) == 2
+        versions[:] = [served(semconv.ReleaseRole.CURRENT, "1.2.47")]
+        (point,) = capture.points(semconv.METRIC_VERSION_SERVED)
+        assert dict(point.attributes) == {**versions[0][1], semconv.ATTR_RELEASE_ROLE: "current"}
+        versions.clear()
+        assert capture.points(semconv.METRIC_VERSION_SERVED) == ()
+        with pytest.raises(TypeError, match="is a counter and was used as a gauge"):
+            capture.telemetry.watch(semconv.METRIC_SUBMISSIONS, list)
 
 
 def test_the_resource_is_the_registrys() -> None:
