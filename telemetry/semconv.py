@@ -278,7 +278,7 @@ ATTR_GROUPS_COUNT: Final = "federated.learning.groups_count"
 """Groups whose sums the submissions went into."""
 
 ATTR_PAUSE_REASON: Final = "federated.learning.pause_reason"
-"""Why the federation is paused."""
+"""Stable code of the reason why the federation is paused."""
 
 ATTR_CLERK_STEP: Final = "federated.learning.clerk_step"
 """What the clerk does at a time."""
@@ -566,7 +566,7 @@ METRIC_RELEASE_AGE_DURATION: Final = "federated.learning.release_age_duration"
 """Seconds since a release was last published for clients; since the start of the federation, if none was."""
 
 METRIC_FEDERATION_PAUSED: Final = "federated.learning.federation_paused"
-"""Whether the federation is paused: 1 for the reason that holds, 0 for the others."""
+"""Whether the federation is paused: 1 for the reason that holds, and 0 for those that have held."""
 
 METRIC_CLERK_STEPS: Final = "federated.learning.clerk_steps"
 """Steps that the clerk has done or failed to do."""
@@ -1040,22 +1040,6 @@ class WindowEnding(StrEnum):
 
     PAUSED = "paused"
     """The federation was paused."""
-
-
-class PauseReason(StrEnum):
-    """Values of `ATTR_PAUSE_REASON`: why the federation is paused."""
-
-    PRIVACY_BUDGET = "privacy_budget"
-    """The privacy budget of the period is spent."""
-
-    MASS_ANOMALY = "mass_anomaly"
-    """Too many submissions looked wrong; somebody has to look at them."""
-
-    STORAGE = "storage"
-    """Releases cannot be written."""
-
-    OPERATOR = "operator"
-    """An operator paused it."""
 
 
 class ClerkStep(StrEnum):
@@ -1534,7 +1518,6 @@ ATTRIBUTES: Final[Mapping[str, AttributeSpec]] = MappingProxyType(
         ATTR_PAUSE_REASON: AttributeSpec(
             key=ATTR_PAUSE_REASON,
             type="string",
-            values=tuple(PauseReason),
         ),
         ATTR_CLERK_STEP: AttributeSpec(
             key=ATTR_CLERK_STEP,
@@ -2113,7 +2096,7 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
         ),
         METRIC_FEDERATION_PAUSED: MetricSpec(
             name=METRIC_FEDERATION_PAUSED,
-            description="Whether the federation is paused: 1 for the reason that holds, 0 for the others.",
+            description="Whether the federation is paused: 1 for the reason that holds, and 0 for those that have held.",
             required=frozenset({ATTR_PAUSE_REASON}),
             optional=frozenset(),
             instrument="gauge",
