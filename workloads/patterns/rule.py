@@ -32,7 +32,8 @@ class PatternRule:
             one key that every row has.
         inner: the rule for one key; any rule of `federation.rules`.
         min_contributors: clients that a key needs.
-        min_participants: updates that a round needs.
+        min_participants: updates that a round needs. Up to f of them may have been rejected before the rule sees
+            them; that so many came is looked at by `PatternScreen`, which sees all.
         max_norm: largest L2 norm of an update's values.
     """
 
@@ -55,14 +56,14 @@ class PatternRule:
     def minimum(self, f: int) -> int:
         """The smallest round for f liars."""
         inner = self.inner.minimum(f) if isinstance(self.inner, Bounded) else 1
-        return max(self.min_participants, inner)
+        return max(self.min_participants - f, inner, 1)
 
     def requires(self, n: int, f: int) -> None:
         """Raise `RuleBoundError` for fewer updates than a round needs, or than the inner rule needs."""
         if f < 0:
             raise SettingError(name="f", found=f, needed="0 or more")
         if n < self.minimum(f):
-            bound = f"at least {self.min_participants} participants and the bound of {self.inner.name}"
+            bound = f"at least {self.min_participants} participants less f and the bound of {self.inner.name}"
             raise RuleBoundError(rule=self.name, n=n, f=f, needed=self.minimum(f), bound=bound)
         self.inner.requires(n, f)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.errors import SettingError, UpdatesError
+from federation.errors import RuleBoundError, SettingError, UpdatesError
 from federation.rules.base import Matrix, Vector
 from federation.screening.base import checked_screening
 from federation.screening.score import LARGEST_SCORE, worst
@@ -45,6 +45,7 @@ class PatternScreen:
         cosine: the smallest that is not flagged.
         agreement: the median cosine below which no direction is judged.
         min_contributors: of a key that is judged.
+        min_participants: updates that a round needs; whatever becomes of them afterwards.
         resolution: deviation of a weight that counts as one standard deviation at least, so that nobody is an outlier
             among agreeing weights for a difference that means nothing.
     """
@@ -55,13 +56,13 @@ class PatternScreen:
     cosine: float = 0.3
     agreement: float = 0.5
     min_contributors: int = 5
+    min_participants: int = 1
     resolution: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.keys < 0 or self.min_contributors < 1:
-            raise SettingError(
-                name="keys, min_contributors", found=(self.keys, self.min_contributors), needed=">= 0, >= 1"
-            )
+        if self.keys < 0 or self.min_contributors < 1 or self.min_participants < 1:
+            found = (self.keys, self.min_contributors, self.min_participants)
+            raise SettingError(name="keys, min_contributors, min_participants", found=found, needed=">= 0, >= 1, >= 1")
         if not self.outlier > 0 or not self.resolution >= 0:
             raise SettingError(name="outlier, resolution", found=(self.outlier, self.resolution), needed="> 0, >= 0")
         if not 0 < self.outlier_share < 1 or not -1 < self.cosine < 1 or not -1 <= self.agreement <= 1:
@@ -75,9 +76,16 @@ class PatternScreen:
         return "patterns"
 
     def screen(self, updates: Matrix, *, centre: Vector, f: int) -> Verdicts:
-        """Verdicts on ``(n, d)`` updates; O(n d). Medians are over contributors, so ``centre`` is only checked."""
+        """Verdicts on ``(n, d)`` updates; O(n d). Medians are over contributors, so ``centre`` is only checked.
+
+        Raises:
+            RuleBoundError: for fewer than ``min_participants``.
+        """
         checked_screening(updates, centre, f)
         n, d = updates.shape
+        if n < self.min_participants:
+            bound = f"at least {self.min_participants} participants"
+            raise RuleBoundError(rule=self.name, n=n, f=0, needed=self.min_participants, bound=bound)
         if self.keys and d != dimension(self.keys):
             raise UpdatesError(found=f"rows of {d}", needed=f"rows of {dimension(self.keys)} for {self.keys} keys")
         # A power of two, so that scores do not depend on the scale, and squares do not overflow.

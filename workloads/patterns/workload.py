@@ -114,7 +114,12 @@ class PatternsWorkload:
     @property
     def screen(self) -> PatternScreen:
         """The anomaly filter. Weights live in [0, 1], so less than 0.05 is no deviation."""
-        return PatternScreen(keys=self.keys, min_contributors=self.rounds.min_contributors, resolution=0.05)
+        return PatternScreen(
+            keys=self.keys,
+            min_contributors=self.rounds.min_contributors,
+            min_participants=self.rounds.min_participants,
+            resolution=0.05,
+        )
 
     @property
     def norm_cap(self) -> float:

@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
+from federation.aggregation import aggregated, screened
 from federation.compression import Int8Codec, TopKCodec
-from federation.errors import ArtefactError, ExperienceError, SettingError
+from federation.errors import ArtefactError, ExperienceError, RuleBoundError, SettingError
 from federation.rules import Median
 from federation.terms import Tuning
+from federation.verdict import Verdicts
 from federation.workload import Remembering, Workload
 from workloads.patterns import GivenExperiences, KeySpace, PatternError, PatternsWorkload, RoundSettings, weights_of
 from workloads.patterns.key_space import STANDARD, Domain
@@ -184,3 +186,24 @@ def test_settings_are_checked() -> None:
             KeySpace(version="1.0", keys=keys)
     with pytest.raises(SettingError):
         KeySpace(version="1.0", keys=STANDARD.keys, domains=(("tool::nothing", Domain.BACKEND),))
+
+
+def test_ten_that_came_are_enough_when_three_of_them_are_rejected() -> None:
+    workload = PatternsWorkload(space=KeySpace.of(tools=["Read"]))
+    rows = np.zeros((10, workload.dimension), np.float32)
+    rows[:, : workload.keys] = 1  # all have every key
+    found = screened(rows, screen=workload.screen, budget=3)
+    outcome = aggregated(
+        rows[:7],
+        np.ones(7),
+        rule=workload.rule,
+        screening=Verdicts.accepting(7, rule="patterns"),
+        f=3,
+        rng=np.random.default_rng(0),
+    )
+    assert outcome.value.shape == (workload.dimension,)
+    assert found.standing_out == 0
+    with pytest.raises(RuleBoundError, match="10"):
+        screened(rows[:9], screen=workload.screen, budget=3)
+    with pytest.raises(RuleBoundError):
+        workload.rule.requires(6, 3)
