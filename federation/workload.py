@@ -174,3 +174,44 @@ class Remembering(Workload, Protocol):
     def unpack_experiences(self, records: Sequence[bytes]) -> Sequence[object]:
         """What `Learner.observe` is to be given for these records. Raises `SwarmError` for anything else."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What a document from outside says, as an update of a round.
+
+    Attributes:
+        row: ``(d,) float32``.
+        weight: the sample count that its client declares, 1 or more. Capped by whoever uses it.
+        known: parts of it that are in the row; with none it says nothing.
+        unknown: parts of it that this workload does not know; they are left out.
+    """
+
+    row: Row
+    weight: float
+    known: int
+    unknown: int
+
+
+@runtime_checkable
+class Admitting(Workload, Protocol):
+    """A workload whose updates may also come as documents, from clients outside of the swarm."""
+
+    @property
+    def staleness_s(self) -> float:
+        """The age in seconds from which on a document is not counted any more."""
+        ...
+
+    def admitted(self, document: bytes, *, base: Row, current: Row, round_number: int) -> Admitted:
+        """The update of a document for a round that learns from ``current``.
+
+        Args:
+            document: as its client sent it.
+            base: the value of the release that the document's changes are relative to.
+            current: the value of the release that the round learns from.
+            round_number: of the round.
+
+        Raises:
+            SwarmError: for anything that is no such document.
+        """
+        ...

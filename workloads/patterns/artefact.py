@@ -12,10 +12,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from federation.errors import ArtefactError
+from federation.errors import ArtefactError, SettingError
 from federation.workload import Row
 from workloads.patterns.key_space import KeySpace
-from workloads.patterns.rows import dimension, value_columns
+from workloads.patterns.rows import dimension, migrated, value_columns
 
 _KIND = "patterns"
 _FORM = "1"
@@ -35,10 +35,11 @@ def packed(space: KeySpace, value: Row) -> bytes:
 
 
 def unpacked(space: KeySpace, artefact: bytes) -> Row:
-    """The row of a file.
+    """The row of a file; of one that was made for an earlier minor version of the key space, with new keys at zero.
 
     Raises:
-        ArtefactError: unless it is a file that `packed` writes for this key space, all finite, values in [0, 1].
+        ArtefactError: unless it is a file that `packed` writes for this key space or one that it extends, all finite,
+            values in [0, 1].
     """
     try:
         tensors = load(artefact)
@@ -48,13 +49,25 @@ def unpacked(space: KeySpace, artefact: bytes) -> Row:
         theirs = (found["version"], tuple(found["keys"]), tuple(sorted(found["domains"].items())))
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ArtefactError(kind=_KIND, found=f"{type(error).__name__}: {error}") from error
-    if (kind, form) != (_KIND, _FORM) or theirs != (space.version, space.keys, space.domains):
+    made_for = space if theirs == (space.version, space.keys, space.domains) else _earlier(space, *theirs[:2])
+    if (kind, form) != (_KIND, _FORM) or made_for is None:
         raise ArtefactError(kind=_KIND, found=f"a {kind!s:.20} of form {form!s:.20} and another key space")
     value = tensors.get("value")
-    keys = len(space.keys)
+    keys = len(made_for.keys)
     if value is None or len(tensors) != 1 or value.dtype != np.float32 or value.shape != (dimension(keys),):
         raise ArtefactError(kind=_KIND, found=f"tensors {sorted(tensors)[:8]} of another shape")
     values = value[value_columns(keys)]
     if not np.isfinite(value).all() or (value < 0).any() or (values > 1).any():
         raise ArtefactError(kind=_KIND, found="values that are not finite or not within [0, 1]")
-    return value.copy()
+    return value.copy() if made_for is space else migrated(value, made_for, space)
+
+
+def _earlier(space: KeySpace, version: str, keys: tuple[str, ...]) -> KeySpace | None:
+    """The key space that was extended to ``space``, if it was."""
+    try:
+        before = KeySpace(version=version, keys=keys)
+    except (SettingError, TypeError):
+        return None
+    old, new = before.version.split("."), space.version.split(".")
+    extended = old[0] == new[0] and int(old[1]) < int(new[1]) and space.keys[: len(keys)] == before.keys
+    return before if extended else None

@@ -14,7 +14,8 @@ from federation.compression import Codec, RawCodec
 from federation.errors import ExperienceError, SettingError
 from federation.rules import Mean
 from federation.rules.base import Rule
-from federation.workload import Row
+from federation.workload import Admitted, Row
+from workloads.patterns.admission import admitted
 from workloads.patterns.artefact import packed, unpacked
 from workloads.patterns.errors import PatternError
 from workloads.patterns.experience import PatternExperience, experience_of, experiences_of
@@ -138,6 +139,18 @@ class PatternsWorkload:
             agents, space=self.space, learning=self.learning, memory=self.memory, shares=self.data.shares(agents)
         )
 
+    @property
+    def staleness_s(self) -> float:
+        return self.rounds.staleness_s
+
+    def admitted(self, document: bytes, *, base: Row, current: Row, round_number: int) -> Admitted:
+        """The update of a `DeltaWeightVector`: its changes to ``base``, as changes to ``current``.
+
+        Raises:
+            PatternError: for anything that is no such document.
+        """
+        return admitted(document, base=base, current=current, space=self.space, round_number=round_number)
+
     def fold(self, base: Row, aggregate: Row) -> Row:
         """The base with the aggregate's changes added, key by key, within [0, 1]."""
         return folded(base, aggregate, keys=self.keys, min_contributors=self.rounds.min_contributors)
@@ -207,7 +220,7 @@ class PatternsWorkload:
         return packed(self.space, value)
 
     def unpack(self, artefact: bytes) -> Row:
-        """The row of such a file.
+        """The row of such a file; one of an earlier minor version of the key space is moved to this one.
 
         Raises:
             ArtefactError: for anything else, or for another key space.
