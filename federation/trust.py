@@ -9,6 +9,8 @@ probation: its updates are judged and do not count, until enough of them in a ro
     probation -> active       3 clean judged rounds in a row; reputation starts at the floor + 0.1
     probation -> quarantined  3 flagged rounds in a row, or a proof
 
+An operator may quarantine an agent, or reinstate it, whatever its standing.
+
 The cap: of n agents, at most f are kept out at once (quarantined, on probation, or below the floor),
 those of the worst reputation first and of the smaller id among equals. So n - f always count, and false
 alarms cannot make the quorum unreachable. An agent that the cap leaves in stays due, and goes as soon as
@@ -160,6 +162,47 @@ class TrustLedger:
             columns[name][rows] = getattr(self, name)
         return replace(grown, **_frozen(columns))
 
+    def among(self, agents: Iterable[str]) -> TrustLedger:
+        """The ledger of those of these agents that it knows, as if nobody else were enrolled."""
+        chosen = frozenset(agents)
+        places = [row for row, agent in enumerate(self.agents) if agent in chosen]
+        names, rows = tuple(self.agents[row] for row in places), np.array(places, np.intp)
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        return replace(self, agents=names, _rows={agent: row for row, agent in enumerate(names)}, **_frozen(columns))
+
+    def forget(self, agents: Iterable[str]) -> TrustLedger:
+        """This ledger without these agents. One that is kept out stays: nobody gets out by being forgotten."""
+        gone = frozenset(agents).difference(self.names(self.standing != Standing.ACTIVE))
+        return self.among(agent for agent in self.agents if agent not in gone) if gone else self
+
+    def quarantine(self, agent: str) -> TrustLedger:
+        """This ledger with a quarantine that somebody has ordered; it begins anew for one that is out already.
+
+        Raises:
+            SettingError: for an agent that is not enrolled.
+        """
+        row = self._place(agent)
+        doublings = min(int(self.quarantines[row]), _MOST_DOUBLINGS)
+        return self._with(
+            row,
+            standing=Standing.QUARANTINED,
+            flagged_streak=0,
+            clean_streak=0,
+            quarantines=int(self.quarantines[row]) + 1,
+            wait=self.policy.probation_rounds * 2**doublings,
+            unserved=False,
+        )
+
+    def reinstate(self, agent: str) -> TrustLedger:
+        """This ledger with an agent that somebody trusts again: active, reputation 1, no quarantine to its name.
+
+        Raises:
+            SettingError: for an agent that is not enrolled.
+        """
+        row = self._place(agent)
+        fresh = dict.fromkeys(_COLUMNS, 0)
+        return self._with(row, **{**fresh, "reputation": 1.0})
+
     @property
     def f(self) -> int:
         """The number of agents that are kept out at most."""
@@ -278,6 +321,17 @@ class TrustLedger:
         if not sound or (columns["reputation"] > 1).any() or (columns["standing"] > max(Standing)).any():
             raise SettingError(name="ledger", found="columns that do not fit", needed=needed)
         return replace(fresh, **_frozen(columns))
+
+    def _place(self, agent: str) -> int:
+        if agent not in self._rows:
+            raise SettingError(name="agent", found=agent, needed=f"one of the {len(self.agents)} that are enrolled")
+        return self._rows[agent]
+
+    def _with(self, row: int, **values: Any) -> TrustLedger:
+        columns: dict[str, Any] = {name: getattr(self, name).copy() for name in values}
+        for name, value in values.items():
+            columns[name][row] = value
+        return replace(self, **_frozen(columns))
 
     def _marks(self, outcomes: Mapping[str, Outcome]) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
         """``(n,)`` masks: took part, accepted, proven to have equivocated."""

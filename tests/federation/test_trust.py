@@ -265,3 +265,41 @@ class TestRecord:
             best = min(best, time.perf_counter() - start)
         assert best < 0.02
         assert np.count_nonzero(ledger.quarantined) == 3333
+
+
+class TestByHand:
+    def test_among_is_the_ledger_of_these_alone(self, ledger: TrustLedger) -> None:
+        whole = history(ledger, NAMES[3], "fff")
+        part = whole.among([NAMES[7], NAMES[3], "stranger"])
+        assert part.agents == (NAMES[3], NAMES[7])
+        assert of(part, NAMES[3]) == of(whole, NAMES[3])
+        assert part.f == 0
+        assert part.after_round({NAMES[7]: A}).names(part.quarantined) == (NAMES[3],)
+        assert ledger.among([]).agents == ()
+
+    def test_an_operator_quarantines_for_longer_each_time_and_the_way_back_is_the_usual_one(
+        self, ledger: TrustLedger
+    ) -> None:
+        out = ledger.quarantine(NAMES[0])
+        assert of(out, NAMES[0]) == (1.0, Standing.QUARANTINED)
+        assert out.changes(ledger) == {NAMES[0]: (Standing.ACTIVE, Standing.QUARANTINED)}
+        assert of(history(out, NAMES[0], "." * 10), NAMES[0])[1] is Standing.PROBATION
+        again = out.quarantine(NAMES[0])
+        assert int(again.wait[0]) == 20
+        assert TrustLedger.from_dict(json.loads(json.dumps(again.to_dict()))).to_dict() == again.to_dict()
+
+    def test_a_reinstated_agent_begins_anew(self, ledger: TrustLedger) -> None:
+        back = history(ledger, NAMES[0], "fff").reinstate(NAMES[0])
+        assert back.to_dict() == ledger.to_dict()
+        assert of(history(back, NAMES[0], "ff"), NAMES[0])[1] is Standing.ACTIVE
+
+    def test_nobody_gets_out_of_quarantine_by_being_forgotten(self, ledger: TrustLedger) -> None:
+        out = history(ledger, NAMES[0], "fff")
+        left = out.forget([NAMES[0], NAMES[1], "stranger"])
+        assert left.agents == (NAMES[0], *NAMES[2:])
+        assert of(left.enrol([NAMES[1]]), NAMES[0])[1] is Standing.QUARANTINED
+
+    @pytest.mark.parametrize("change", [TrustLedger.quarantine, TrustLedger.reinstate])
+    def test_strangers_have_no_standing(self, ledger: TrustLedger, change: object) -> None:
+        with pytest.raises(SettingError, match="enrolled"):
+            change(ledger, "stranger")  # pyright: ignore[reportCallIssue]
