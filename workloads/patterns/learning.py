@@ -154,7 +154,8 @@ class BatchLearning:
 
     def _pattern(self, key: str, group: list[PatternExperience], before: Pattern | None) -> Pattern | None:
         scores = [self.scoring.composite(one) for one in group]
-        best, mean = max(scores), math.fsum(scores) / len(scores)
+        best = max(scores)
+        mean = min(math.fsum(scores) / len(scores), best)  # of equal scores, rounding can make it larger than each
         if before is None and (len(group) < self.smallest_group or best - mean < self.margin):
             return None
         streak = 0

@@ -125,3 +125,10 @@ def test_what_is_no_experience_is_refused_without_repeating_it(bad: Any) -> None
         experience_of(bad)
     assert "mia" not in str(caught.value)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.parametrize("size", [3, 7, 11, 113])
+def test_equal_scores_are_a_pattern_where_no_margin_is_asked_for(size: int) -> None:
+    same = [PatternExperience(type=PatternType.TOOL, category="Read", success=1.0, duration_s=0.5)] * size
+    assert BatchLearning(margin=0.0).learn(same)["tool::Read"].sample_size == size
+    assert not BatchLearning().learn(same)
