@@ -13,7 +13,7 @@ from federation.errors import FaultBoundError
 from federation.rules.base import Rule
 from federation.screening import Screen
 from federation.terms import fault_bound
-from federation.workload import Corruption, Workload
+from federation.workload import Admitting, Corruption, Workload
 from telemetry import TelemetryConfig
 
 NAMESPACE = "swarmlore"
@@ -36,12 +36,42 @@ def validator_name(number: int) -> str:
     return f"swarmlore-validator-{number}"
 
 
+class FederationConfig(BaseModel):
+    """Clients outside of Ray take part instead of agents: what they submit is brought in by doors.
+
+    Attributes:
+        storage: URL of what the REST servers write submissions to, ``sqlite:///path`` or ``postgresql://...``. It may
+            hold a password, so it is not shown.
+        regions: one door each.
+        streaming: submissions are summed as they come, in ``groups`` sums a region, and a round has a row for each
+            group; without it a row for each client.
+        groups: sums of a region.
+        fold_every_s: seconds between two looks for new submissions while streaming.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    storage: str = Field(min_length=1, repr=False)
+    regions: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")], ...] = ("global",)
+    streaming: bool = False
+    groups: int = Field(default=16, ge=1)
+    fold_every_s: Positive = 5.0
+
+    @field_validator("regions")
+    @classmethod
+    def _once(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
+        if not regions or len(set(regions)) != len(regions):
+            raise ValueError("name at least one region, and each once")
+        return regions
+
+
 class SwarmConfig(BaseModel):
     """The settings of a swarm. Unknown names are errors.
 
     Attributes:
         workload: what is learned.
-        agents: ids of the agents, each once; at least one.
+        agents: ids of the agents, each once; at least one, unless there is a federation.
+        federation: instead of ``agents``: clients come and go, and each round has those that have submitted something.
         run: id of the run; part of every signature.
         seed: the same seed and data give the same releases, byte for byte.
         hosts: host actors that the agents are spread over; None for one on each node, and one more for every
@@ -69,10 +99,12 @@ class SwarmConfig(BaseModel):
         keep_artefacts: how many of the newest releases keep their artefact, for ``get`` and ``rollback``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    # The storage's URL may hold a password, and would be shown with what does not fit.
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     workload: Any
-    agents: tuple[str, ...] = Field(min_length=1)
+    agents: tuple[str, ...] = ()
+    federation: FederationConfig | None = None
     run: str = Field(default="swarm", min_length=1, max_length=128)
     seed: int = 0
     hosts: int | None = Field(default=None, ge=1)
@@ -109,9 +141,25 @@ class SwarmConfig(BaseModel):
         return tuple(sorted(agents))
 
     @model_validator(mode="after")
+    def _either(self) -> SwarmConfig:
+        if self.federation is None:
+            if not self.agents:
+                raise ValueError("there must be at least one agent, or a federation whose clients take part")
+            return self
+        admits = isinstance(self.workload, Admitting)
+        if not admits:
+            kind = type(self.workload).__name__
+            raise ValueError(f"the workload is a {kind}, which takes nothing from outside of the swarm")
+        useless = ("agents", "hosts", "agents_per_host", "error_feedback", "adapt_epochs", "adversary", "systems")
+        given = [name for name in useless if getattr(self, name)]
+        if given:
+            raise ValueError(f"clients of a federation learn at home, so there is no use for {', '.join(given)}")
+        return self
+
+    @model_validator(mode="after")
     def _fits(self) -> SwarmConfig:
         n = len(self.agents)
-        if self.fault_bound is not None and n <= 3 * self.fault_bound:
+        if self.federation is None and self.fault_bound is not None and n <= 3 * self.fault_bound:
             raise ValueError(str(FaultBoundError(n=n, f=self.fault_bound)))
         if self.hosts is not None and self.agents_per_host is not None:
             raise ValueError("give hosts or agents_per_host, not both")
@@ -147,9 +195,19 @@ class SwarmConfig(BaseModel):
     def used_fault_bound(self) -> int:
         return fault_bound(len(self.agents)) if self.fault_bound is None else self.fault_bound
 
+    @property
+    def used_late_decay(self) -> float:
+        """What a late update counts for. A client's stays in storage and counts whole in the next round instead."""
+        return 0.0 if self.federation is not None else self.late_decay
+
     def shares(self, cpus: int, nodes: int = 1) -> list[tuple[str, ...]]:
-        """The agents of each host, for a cluster of so many CPUs on so many nodes. Contiguous, of nearly equal size."""
+        """The agents of each host, for a cluster of so many CPUs on so many nodes. Contiguous, of nearly equal size.
+
+        None at all for a federation, which has doors instead.
+        """
         n = len(self.agents)
+        if n == 0:
+            return []
         wanted = -(-n // self.agents_per_host) if self.agents_per_host else max(nodes, min(cpus, -(-n // HOST_AGENTS)))
         hosts = min(self.hosts or wanted, n)
         cuts = [n * number // hosts for number in range(hosts + 1)]

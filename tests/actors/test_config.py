@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from actors.config import SwarmConfig
 from workloads.null import NullWorkload
+from workloads.patterns import PatternsWorkload
 
 
 def make(n: int = 7, **changes: Any) -> SwarmConfig:
@@ -45,6 +46,35 @@ def make(n: int = 7, **changes: Any) -> SwarmConfig:
 def test_settings_that_do_not_fit_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         make(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"agents": ("a",)},
+        {"workload": NullWorkload(dimension=2)},
+        {"federation": {}},
+        {"federation": {"storage": ""}},
+        {"federation": {"storage": "sqlite:///x", "regions": ()}},
+        {"federation": {"storage": "sqlite:///x", "regions": ("eu", "eu")}},
+        {"federation": {"storage": "sqlite:///x", "regions": ("no/path",)}},
+        {"federation": {"storage": "sqlite:///x", "groups": 0}},
+        {"federation": {"storage": "sqlite:///x", "unknown": 1}},
+        {"hosts": 1},
+        {"agents_per_host": 1},
+        {"error_feedback": True},
+        {"adapt_epochs": True},
+    ],
+)
+def test_a_federation_has_clients_and_no_agents(changes: dict[str, Any]) -> None:
+    given = {"workload": PatternsWorkload(), "federation": {"storage": "postgresql://u:secret@db/x"}}
+    config = SwarmConfig(**given)
+    assert config.shares(8, 3) == []
+    assert config.used_late_decay == 0
+    assert "secret" not in repr(config)
+    with pytest.raises(ValidationError) as caught:
+        SwarmConfig(**{**given, **changes})
+    assert "secret" not in str(caught.value)
 
 
 def test_defaults_follow_the_number_of_agents() -> None:
