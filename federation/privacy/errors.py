@@ -127,6 +127,19 @@ class SecureStageError(SwarmError):
         )
 
 
+class SecureMessageError(SwarmError):
+    """Bytes that are no message of a secure sum."""
+
+    code = "secure.message"
+
+    def __init__(self, *, found: str, needed: str) -> None:
+        super().__init__(
+            f"Found {found}, needed {needed}. Nothing was taken in; send messages as `to_wire` writes them.",
+            found=found,
+            needed=needed,
+        )
+
+
 class KeyReplayError(SwarmError):
     """Keys that were not signed by this agent for this session, or that somebody else showed before."""
 

@@ -25,6 +25,7 @@ from federation.privacy.secure.messages import (
     UnmaskRequest,
 )
 from federation.privacy.secure.server import BucketSum, Outgoing, SecureServer
+from federation.privacy.secure.wire import from_wire, to_wire
 
 __all__ = [
     "AdvertisedKeys",
@@ -50,5 +51,7 @@ __all__ = [
     "aggregate_buckets",
     "bucket_bound",
     "bucket_sizes",
+    "from_wire",
     "neighbourhood",
+    "to_wire",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,10 @@ def secret_of(seed: int, name: str) -> Secret:
 
 @dataclass
 class Session:
-    """Runs one bucket. ``lost[stage]`` fall silent in that stage; ``tamper[agent]`` changes what it says."""
+    """Runs one bucket.
+
+    ``lost[stage]`` fall silent in that stage; ``tamper[agent]`` changes what it says; ``carried`` is the way between.
+    """
 
     terms: SecureTerms
     rows: Mapping[str, NDArray[np.float64]]
@@ -37,6 +41,7 @@ class Session:
     lost: Mapping[str, Collection[str]] = field(default_factory=dict)
     tamper: Mapping[str, Tamper] = field(default_factory=dict)
     order: Callable[[list[FromClient]], list[FromClient]] = list
+    carried: Callable[[Any], Any] = lambda message: message
     errors: list[SwarmError] = field(default_factory=list)
     seen: list[FromClient] = field(default_factory=list)
     clients: dict[str, SecureClient] = field(default_factory=dict)
@@ -64,7 +69,7 @@ class Session:
                 message = self.tamper.get(message.agent, lambda one: one)(message)
                 self.seen.append(message)
                 try:
-                    server, out = server.handle(message)
+                    server, out = server.handle(self.carried(message))
                     sent += out
                 except SwarmError as error:
                     if stage == "unmask" and server.stage == "unmask" and last:
@@ -75,7 +80,7 @@ class Session:
             said = []
             for outgoing in sent:
                 try:
-                    self.clients[outgoing.to], answer = self.clients[outgoing.to].handle(outgoing.message)
+                    self.clients[outgoing.to], answer = self.clients[outgoing.to].handle(self.carried(outgoing.message))
                     said.append(answer)
                 except SwarmError as error:
                     self.errors.append(error)
