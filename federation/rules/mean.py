@@ -66,18 +66,22 @@ def capped_shares(shares: NDArray[np.float64], cap: float) -> NDArray[np.float64
 
     ``cap`` must be at least one over the number of shares above zero.
     """
-    order = np.argsort(-shares, kind="stable")
-    descending = shares[order]
+    # Sorted and not ordered: a sort of values alone takes a tenth of the time.
+    ascending = np.sort(shares)
+    descending = ascending[::-1]
     # With the k largest at the cap the rest are scaled to fill 1 - k cap; the right k is the first
     # that leaves the next one below the cap.
-    rest = descending[::-1].cumsum()[::-1]
+    rest = ascending.cumsum()[::-1]
     result = shares.copy()
     for k in range(len(shares)):
         if rest[k] <= 0:
             break
         scale = (1 - k * cap) / rest[k]
         if descending[k] * scale <= cap * (1 + 1e-9):
-            result[order[:k]] = cap
-            result[order[k:]] = descending[k:] * scale
+            result *= scale
+            if k:
+                largest = np.flatnonzero(shares > descending[k - 1])
+                ties = np.flatnonzero(shares == descending[k - 1])[: k - len(largest)]
+                result[largest] = result[ties] = cap
             break
     return np.minimum(result, cap) if cap < 1 else result

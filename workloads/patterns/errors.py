@@ -39,3 +39,18 @@ class OlderReleaseError(SwarmError):
             found=found,
             applied=applied,
         )
+
+
+class MassAnomalyError(SwarmError):
+    """A window in which so many submissions were flagged that somebody has to look at it before it counts."""
+
+    code = "patterns.mass_anomaly"
+
+    def __init__(self, *, flagged: int, judged: int, most: float) -> None:
+        super().__init__(
+            f"{flagged} of {judged} submissions of the window were flagged; a round without review takes at most "
+            f"{100 * most:.0f} %. Look at who sent them; the next window starts afresh.",
+            flagged=flagged,
+            judged=judged,
+            most=most,
+        )
