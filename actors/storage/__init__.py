@@ -1,0 +1,51 @@
+"""What a federation keeps: its database, and the files of its releases. `actors` itself does not import this."""
+
+from actors.storage.errors import (
+    ClientKeyError,
+    StorageFailedError,
+    StorageFormError,
+    StorageUnavailableError,
+    StorageUrlError,
+    StoredReleaseError,
+    UnknownReleaseError,
+)
+from actors.storage.records import (
+    DAY_S,
+    Added,
+    Appeal,
+    AuditEntry,
+    Client,
+    ClientState,
+    Outcome,
+    ReleaseRecord,
+    Submission,
+    day_of,
+)
+from actors.storage.release_store import ReleaseStore
+from actors.storage.storage import Storage
+from actors.storage.submissions import NONCE_KEPT_S, PER_DAY, WINDOW
+
+__all__ = [
+    "DAY_S",
+    "NONCE_KEPT_S",
+    "PER_DAY",
+    "WINDOW",
+    "Added",
+    "Appeal",
+    "AuditEntry",
+    "Client",
+    "ClientKeyError",
+    "ClientState",
+    "Outcome",
+    "ReleaseRecord",
+    "ReleaseStore",
+    "Storage",
+    "StorageFailedError",
+    "StorageFormError",
+    "StorageUnavailableError",
+    "StorageUrlError",
+    "StoredReleaseError",
+    "Submission",
+    "UnknownReleaseError",
+    "day_of",
+]
