@@ -4,6 +4,9 @@ The aggregator writes batches before it says "accepted"; the coordinator writes 
 it asks anybody, and the release, verdicts and trust in one transaction before it publishes. So a
 restarted actor finds either all of a step or nothing of it. WAL with ``synchronous=NORMAL``: a killed
 process loses nothing, a power cut may lose the last transactions but never corrupts the file.
+
+Where updates are clients' submissions, a round's end and the deletion of its batches are one transaction, and
+`scrub` makes that nothing of their bytes is left in the file or in its log.
 """
 
 from __future__ import annotations
@@ -52,6 +55,9 @@ CREATE TABLE IF NOT EXISTS proofs (round INTEGER NOT NULL, agent TEXT NOT NULL, 
 REQUESTS_KEPT = 1000
 """Rounds back to which a request id is answered with the round that it had."""
 
+VERDICTS_KEPT = 1000
+"""Rounds whose verdicts are kept where clients come and go without end; 250 days of a federation."""
+
 VerdictRow = tuple[str, str, str, str, float | None, float | None]
 """(agent, decision, judge, reason, score, threshold)."""
 
@@ -91,19 +97,23 @@ class Journal:
 
     Args:
         path: of the file; its folder is made.
+        erasing: batches are deleted when their round ends, and overwritten; late ones are not kept at all.
 
     Raises:
         JournalError: when the file is not a journal of this form, or cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, erasing: bool = False) -> None:
         self.path = path
+        self._erasing = erasing
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
             for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=MEMORY", "foreign_keys=ON"):
                 self._db.execute(f"PRAGMA {pragma}")
+            if erasing:
+                self._db.execute("PRAGMA secure_delete=ON")
             self._db.executescript(_SCHEMA)
             form = self.recall("form")
             if form is None:
@@ -116,6 +126,11 @@ class Journal:
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+    def scrub(self) -> bool:
+        """Empty the log, which still holds what was deleted from the file. Whether nobody was in the way."""
+        with self._lock:
+            return self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -149,6 +164,34 @@ class Journal:
                 [(agent, public, host) for agent, public in keys.items()],
             )
 
+    def homes(self, agents: Iterable[str]) -> dict[str, str]:
+        """agent -> the host that it was last enrolled by, for those of these that are known."""
+        with self._lock:
+            found = dict(self._db.execute("SELECT agent, host FROM agents").fetchall())
+        return {agent: found[agent] for agent in agents if agent in found}
+
+    def home(self, agent: str) -> str | None:
+        """The host that an agent was last enrolled by; None for a stranger."""
+        with self._lock:
+            row = self._db.execute("SELECT host FROM agents WHERE agent = ?", (agent,)).fetchone()
+        return None if row is None else row[0]
+
+    def forget(self, agents: Iterable[str]) -> None:
+        """Delete the keys and verdicts of these agents, and whatever else names them but proofs and releases."""
+        names = [(agent,) for agent in agents]
+        with self._transaction():
+            for table in ("agents", "verdicts"):
+                self._db.executemany(f"DELETE FROM {table} WHERE agent = ?", names)  # noqa: S608 - constant names
+
+    def judged(self, round_number: int, host: str) -> bool:
+        """Whether updates that a host carried were judged in a round that has a release."""
+        query = """
+            SELECT 1 FROM rounds JOIN verdicts USING (round) JOIN agents USING (agent)
+            WHERE round = ? AND state = 'released' AND host = ? LIMIT 1
+        """
+        with self._lock:
+            return self._db.execute(query, (round_number, host)).fetchone() is not None
+
     def keys(self) -> dict[str, bytes]:
         """agent -> public key, of everybody ever enrolled."""
         with self._lock:
@@ -180,13 +223,15 @@ class Journal:
         return None if row is None else OpenRound(terms=Terms.from_dict(json.loads(row[0])), opened=row[1])
 
     def terms(self, round_number: int) -> Terms | None:
-        """The terms of a round that was opened; None for one that was not."""
+        """The terms of a round that was opened; None for one that was not, or whose terms are no longer kept."""
         with self._lock:
             row = self._db.execute("SELECT terms FROM rounds WHERE round = ?", (round_number,)).fetchone()
-        return None if row is None else Terms.from_dict(json.loads(row[0]))
+        return None if row is None or not row[0] else Terms.from_dict(json.loads(row[0]))
 
     def keep_batch(self, round_number: int, wire: bytes, *, late: bool) -> int:
-        """Keep a batch of what enrolled agents signed. Returns its sequence number."""
+        """Keep a batch of what enrolled agents signed. Returns its sequence number; 0 when it was not kept."""
+        if late and self._erasing:
+            return 0  # it would stay, and nobody waits for it: in storage its submissions count again
         with self._transaction():
             done = self._db.execute(
                 "INSERT INTO batches (round, late, wire) VALUES (?, ?, ?)", (round_number, int(late), wire)
@@ -264,8 +309,15 @@ class Journal:
                 )
             # This round's payloads stay until the next one ends: its late updates may count there, and a
             # restarted aggregator has to know what each agent signed to see a second update for what it is.
-            self._db.execute("DELETE FROM batches WHERE round < ?", (round_number,))
-            self._db.execute("DELETE FROM commitments WHERE round < ?", (round_number,))
+            # Clients' own words go at once, and so does what would grow with all who ever came.
+            ended = round_number + int(self._erasing)
+            self._db.execute("DELETE FROM batches WHERE round < ?", (ended,))
+            self._db.execute("DELETE FROM commitments WHERE round < ?", (ended,))
+            if self._erasing:
+                self._db.execute("DELETE FROM verdicts WHERE round <= ?", (round_number - VERDICTS_KEPT,))
+                self._db.execute(
+                    "UPDATE rounds SET terms = '' WHERE round < ? AND terms <> '' AND state <> 'open'", (round_number,)
+                )
 
     def amend(self, round_number: int, record: Mapping[str, Any]) -> None:
         """Put the record of a finished round in the place of its draft."""
