@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,9 @@ Wishes = Sequence[tuple[str, Mapping[str, Any]]]
 
 LEAST_RATE, MOST_EPOCHS = 1 / 64, 4.0
 """How far validators may scale the learning rate down, and the local epochs up."""
+
+NAMED = 1_000
+"""Agents that are named at most in one answer."""
 
 NORM_FACTOR = 10.0
 """An update may be this many times longer than the last round's median before the gate refuses it."""
@@ -39,6 +42,8 @@ class Ledger:
         good: the last version that was not diverging.
         changed: observed rounds after which the tuning was last changed; None when it never was.
         pending: the version that a rollback is due to, decided together with the last release; None for none.
+        changing: whether each round has another roster. Then those in quarantine are on none, and the most that can
+            be kept out is a third of all who ever came.
         draft: record of the last release, before its durations are known.
     """
 
@@ -51,6 +56,7 @@ class Ledger:
     good: int
     changed: int | None = None
     pending: int | None = None
+    changing: bool = False
     draft: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
@@ -64,9 +70,13 @@ class Ledger:
         tuning = journal.recall("tuning")
         previous = journal.recall("previous") or {"agents": [], "digests": ""}
         digests = bytes.fromhex(previous["digests"])
-        started = TrustLedger.start(config.agents, fault_bound=config.fault_bound)
+        changing = config.federation is not None
+        # Who came since the last release stands in the journal only.
+        agents = tuple(journal.keys()) if changing else config.agents
+        started = TrustLedger.start(agents, fault_bound=None if changing else config.fault_bound)
         return cls(
-            trust=TrustLedger.from_dict(trust).enrol(config.agents) if trust else started,
+            changing=changing,
+            trust=TrustLedger.from_dict(trust).enrol(agents) if trust else started,
             tracker=ConvergenceTracker.from_dict(tracker, criterion=criterion)
             if tracker
             else ConvergenceTracker(criterion=criterion),
@@ -109,7 +119,8 @@ class Ledger:
         Idle agents make a roster's f smaller than that of everybody enrolled. More than f kept out would leave
         fewer than the n - f that make a quorum, so those in quarantine stay out first, then the worst reputations.
         """
-        trust, asked = replace(self.trust, fault_bound=f), frozenset(roster)
+        known = self.trust.among(roster) if self.changing else self.trust
+        trust, asked = replace(known, fault_bound=f), frozenset(roster)
         out = [row for row, trusted in enumerate(trust.trusted.tolist()) if not trusted and trust.agents[row] in asked]
         refused: list[bool] = trust.quarantined.tolist()
         out = sorted(out, key=lambda row: (not refused[row], trust.reputation[row], row))[:f]
@@ -167,12 +178,17 @@ class Ledger:
             tuning=tuning,
             changed=tracker.rounds if wanted else self.changed,
             pending=good if back and good < version else None,
-            trust=replace(self.trust, fault_bound=terms.fault_bound).after_round(outcomes),
+            trust=replace(self.trust, fault_bound=None if self.changing else terms.fault_bound).after_round(outcomes),
             tracker=tracker,
             previous=dict(found.digests),
             norm=found.norm,
             good=good,
         )
+
+    def enrolled(self, agents: Iterable[str]) -> Ledger:
+        """The ledger with those of these agents that it does not know yet."""
+        new = frozenset(agents).difference(self.trust.agents)
+        return replace(self, trust=self.trust.enrol(new)) if new else self
 
     def restarted(self, version: int) -> Ledger:
         """The ledger after a rollback: the divergences of the run begin anew; trust stays."""
@@ -216,8 +232,9 @@ class Ledger:
                 "kl_divergence": self.tracker.recent[-1] if self.tracker.recent else None,
             },
             "tuning": asdict(self.tuning),
-            "quarantined": list(self.quarantined),
-            "observed": list(self.observed),
+            "quarantined": list(self.quarantined[:NAMED]),
+            "observed": list(self.observed[:NAMED]),
+            "kept_out": {"quarantined": len(self.quarantined), "observed": len(self.observed)},
             "lowest_reputation": {agent: round(reputation, 4) for reputation, agent in worst if reputation < 1.0},
         }
 

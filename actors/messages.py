@@ -100,6 +100,19 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """Who takes part in a round through one door.
+
+    Attributes:
+        keys: id -> Ed25519 public key, of those that have an update for the round.
+        clients: how many clients are behind these.
+    """
+
+    keys: Mapping[str, bytes]
+    clients: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """What one validator found.
 

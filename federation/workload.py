@@ -202,6 +202,11 @@ class Admitting(Workload, Protocol):
         """The age in seconds from which on a document is not counted any more."""
         ...
 
+    @property
+    def participants(self) -> int:
+        """How many clients a round needs."""
+        ...
+
     def admitted(self, document: bytes, *, base: Row, current: Row, round_number: int) -> Admitted:
         """The update of a document for a round that learns from ``current``.
 

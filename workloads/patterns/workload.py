@@ -143,6 +143,10 @@ class PatternsWorkload:
     def staleness_s(self) -> float:
         return self.rounds.staleness_s
 
+    @property
+    def participants(self) -> int:
+        return self.rounds.min_participants
+
     def admitted(self, document: bytes, *, base: Row, current: Row, round_number: int) -> Admitted:
         """The update of a `DeltaWeightVector`: its changes to ``base``, as changes to ``current``.
 
