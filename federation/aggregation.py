@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federation.convergence import honest_variance
 from federation.rules import Median
-from federation.rules.base import Rule
+from federation.rules.base import Rule, Vector
 from federation.screening import Screen
 from federation.verdict import Decision, Verdicts
 
@@ -36,7 +37,7 @@ class Outcome:
     """What a round's updates amount to.
 
     Attributes:
-        value: ``(d,) float32``.
+        value: ``(d,) float32``, or float64 where it was asked for.
         decisions: ``(n,) int8``: the most severe of the screen's and the rule's.
         judges: ``(n,)``: the `Verdicts` index that decided, 0 the screen's, 1 the rule's.
         verdicts: the screen's, and the rule's spread over all rows.
@@ -44,7 +45,7 @@ class Outcome:
             single one, or for very long rows.
     """
 
-    value: NDArray[np.float32]
+    value: Vector
     decisions: NDArray[np.int8]
     judges: NDArray[np.int8]
     verdicts: tuple[Verdicts, Verdicts]
@@ -82,11 +83,22 @@ def aggregated(
     screening: Verdicts,
     f: int,
     rng: np.random.Generator,
+    exact: bool = False,
 ) -> Outcome:
     """The aggregate of the rows that the screen let through.
 
     f stays what it was when rows have been rejected: that a row stood out does not prove that one liar
     fewer is left.
+
+    Args:
+        rows: ``(n, d)``.
+        weights: ``(n,)``, declared.
+        rule: that makes one of them.
+        screening: the screen's verdicts on them.
+        f: how many may be lies.
+        rng: for rules that draw.
+        exact: keep the rule's value as it is instead of rounding it to float32: for private rounds, where rounding
+            would move it by more than one member is said to.
 
     Raises:
         RuleBoundError: when too few rows are left for the rule and f.
@@ -99,7 +111,7 @@ def aggregated(
     ruled = found.verdicts if whole else _widened(found.verdicts, kept)
     judges = (ruled.decisions > screening.decisions).astype(np.int8)
     return Outcome(
-        value=np.asarray(found.value, dtype=np.float32),
+        value=cast("Vector", found.value.astype(np.float64 if exact else np.float32, copy=False)),
         decisions=np.maximum(ruled.decisions, screening.decisions),
         judges=judges,
         verdicts=(screening, ruled),

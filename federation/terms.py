@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -56,6 +57,7 @@ class Terms:
         commit_reveal: whether agents commit to their updates before they show them.
         seed: of the run; agents' seeds derive from it.
         tuning: what the loops changed about local learning.
+        clip_radius: L2 norm that updates are clipped to in a private round; 0.0 in any other.
     """
 
     run: str
@@ -76,6 +78,7 @@ class Terms:
     observed: tuple[str, ...] = ()
     commit_reveal: bool = False
     tuning: Tuning = field(default_factory=Tuning)
+    clip_radius: float = 0.0
 
     def __post_init__(self) -> None:
         n, f = len(self.roster), self.fault_bound
@@ -91,6 +94,8 @@ class Terms:
             )
         if not (self.norm_cap > 0 and self.weight_cap > 0):
             raise SettingError(name="norm_cap, weight_cap", found=(self.norm_cap, self.weight_cap), needed="> 0")
+        if not 0 <= self.clip_radius < math.inf:
+            raise SettingError(name="clip_radius", found=self.clip_radius, needed=">= 0 and finite")
 
     @property
     def quorum(self) -> int:

@@ -176,6 +176,26 @@ class Remembering(Workload, Protocol):
         ...
 
 
+@runtime_checkable
+class Composed(Workload, Protocol):
+    """A workload whose rule knows what rows mean, and puts together by another rule what belongs together."""
+
+    @property
+    def inner(self) -> Rule:
+        """That other rule: the one to replace."""
+        ...
+
+
+@runtime_checkable
+class Reviewed(Workload, Protocol):
+    """A workload whose rounds rather end than go on when too many updates look wrong."""
+
+    @property
+    def review_above(self) -> float:
+        """Share of flagged updates above which a round ends without a release, for somebody to look at it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
     """What a document from outside says, as an update of a round.

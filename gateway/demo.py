@@ -91,7 +91,8 @@ def _configurations(
     """The configuration of each run, by its name; the one that is shown comes first."""
     from actors import SwarmConfig
     from federation.rules import Mean
-    from gateway.learning import Unscreened, adversary, digits, rule_of
+    from federation.screening import Unscreened
+    from gateway.learning import adversary, digits, rule_of
 
     common: dict[str, Any] = {
         "workload": digits(names, alpha=alpha, seed=seed),

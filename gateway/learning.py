@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,6 @@ import numpy as np
 
 from federation.errors import ExtraError, SettingError
 from federation.rules import Rule, rule_from
-from federation.rules.base import Matrix, Vector
-from federation.verdict import Verdicts
 from federation.workload import Corruption, Workload
 
 if TYPE_CHECKING:
@@ -22,18 +19,6 @@ if TYPE_CHECKING:
 
 _LIARS = 0x11A5
 """Keeps the choice of liars apart from everything else that a seed draws."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unscreened:
-    """The screen of a plain mean: it accepts everything. For comparison only."""
-
-    name: str = "none"
-
-    def screen(self, updates: Matrix, *, centre: Vector, f: int) -> Verdicts:
-        """Accepting verdicts."""
-        del centre, f
-        return Verdicts.accepting(len(updates), rule=self.name)
 
 
 def agent_names(count: int) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from examples.airline.source import POOL, AirlineExperiences
 from examples.workflows.comparison import Figure
 from federation.errors import QuorumError, SettingError
 from federation.rules import Mean
-from gateway.learning import Unscreened
+from federation.screening import Unscreened
 from workloads.attacks import Adversary, attack_from
 from workloads.gradients import GradientsWorkload, LearningSettings
 from workloads.simulation import Simulation

@@ -14,6 +14,7 @@ from federation.privacy.errors import (
     SecureStageError,
     SecureThresholdError,
     ShareError,
+    UnboundedRuleError,
     UnmaskError,
 )
 from federation.privacy.ledger import Charge, Grant, PrivacyBudget, PrivacyLedger
@@ -48,6 +49,7 @@ __all__ = [
     "SecureStageError",
     "SecureThresholdError",
     "ShareError",
+    "UnboundedRuleError",
     "UnmaskError",
     "Utility",
     "analytic_sigma",

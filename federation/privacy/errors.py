@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from datetime import UTC, datetime
+
 from federation.errors import SwarmError
 
 
@@ -26,7 +29,7 @@ class PrivacyBudgetError(SwarmError):
         advice = (
             "Use more noise, a lower rate or a smaller share."
             if limit == "round"
-            else f"The federation pauses until {renews_at:.0f} s since the epoch, when a period begins anew."
+            else f"The federation pauses until {_date(renews_at)}, when a period begins anew."
         )
         super().__init__(
             f"This release alone is epsilon = {asked:.4g}; {spent:.4g} is spent in this period, with it {total:.4g}, "
@@ -41,6 +44,13 @@ class PrivacyBudgetError(SwarmError):
         )
 
 
+def _date(at: float) -> str:
+    """The time in UTC to the minute; seconds where no calendar has it."""
+    if not -6e10 < at < 2.5e11 or math.isnan(at):
+        return f"{at:.0f} s since the epoch"
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
+
+
 class PrivacyReplayError(SwarmError):
     """A release that was paid for already and is now asked for with other contents."""
 
@@ -51,6 +61,20 @@ class PrivacyReplayError(SwarmError):
             f"{charge!r} was granted before, for other contents or on other terms. Noise over a second aggregate has "
             "to be paid for: ask under a name of its own.",
             charge=charge,
+        )
+
+
+class UnboundedRuleError(SwarmError):
+    """A rule by which one member may move the aggregate by more than can be stated beforehand."""
+
+    code = "privacy.rule"
+
+    def __init__(self, *, workload: str, rule: str) -> None:
+        super().__init__(
+            f"With privacy on, one member's share of an aggregate has to be bounded whatever the others send. That of "
+            f"{rule} is not, in a swarm that learns {workload}. Use the workload's mean, or leave privacy off.",
+            workload=workload,
+            rule=rule,
         )
 
 

@@ -20,6 +20,8 @@ FORMAT = 1
 REMEMBERED = 64
 """Grants that the ledger still recognises. One that is older is paid for anew, which costs and leaks nothing."""
 
+_SLACK = 1 + 1e-9  # bisection ends within 1e-12 of a budget that the noise was made for
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivacyBudget:
@@ -179,8 +181,7 @@ class PrivacyLedger:
             ("round", asked, budget.epsilon_round),
             ("period", total, budget.epsilon_period),
         ):
-            # Bisection ends within 1e-12 of a budget that the noise was made for.
-            if found > most * (1 + 1e-9):
+            if found > most * _SLACK:
                 raise PrivacyBudgetError(
                     limit=limit,
                     spent=current.epsilon_spent,
@@ -216,6 +217,21 @@ class PrivacyLedger:
         except PrivacyBudgetError as error:
             return error
         return None
+
+    def affordable(self, *, noise_multiplier: float, rate: float = 1.0, now: float) -> int:
+        """How many more such releases the period pays for; at most 2**20, and 0 when one is too much for a round."""
+        budget, spent = self.budget, self.at(now).period
+        one = RdpAccountant().compose(noise_multiplier=noise_multiplier, rate=rate)
+        if one.epsilon(budget.delta) > budget.epsilon_round * _SLACK:
+            return 0
+        low, high = 0, (1 << 20) + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            total = spent.compose(noise_multiplier=noise_multiplier, rate=rate, count=middle)
+            low, high = (
+                (middle, high) if total.epsilon(budget.delta) <= budget.epsilon_period * _SLACK else (low, middle)
+            )
+        return low
 
     def to_dict(self) -> dict[str, Any]:
         """The ledger as plain data that JSON takes; what cannot be counted any more (Inf) is None."""

@@ -10,7 +10,8 @@ import pytest
 
 from federation.errors import ExperienceLineError, SettingError
 from federation.rules import Median, NearestNeighborMixing, Pipeline
-from gateway.learning import Unscreened, adversary, agent_names, digits, experiences, liars_among, rule_of
+from federation.screening import Unscreened
+from gateway.learning import adversary, agent_names, digits, experiences, liars_among, rule_of
 
 
 def test_names_sort_as_they_count() -> None:
