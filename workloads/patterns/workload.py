@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from federation.compression import Codec, RawCodec
 from federation.errors import ExperienceError, SettingError
+from federation.privacy import UnboundedRuleError
+from federation.protection import Protection
 from federation.rules import Mean
-from federation.rules.base import Rule
+from federation.rules.base import Rule, Vector
 from federation.workload import Admitted, Row
 from workloads.patterns.admission import admitted
 from workloads.patterns.artefact import packed, unpacked
@@ -23,6 +25,7 @@ from workloads.patterns.key_space import STANDARD, KeySpace
 from workloads.patterns.knowledge import folded, stabilities
 from workloads.patterns.learner import PatternsLearner
 from workloads.patterns.learning import BatchLearning
+from workloads.patterns.protection import PatternSum, means_of, protection_of
 from workloads.patterns.rows import PRESENT, VALUES, columns, dimension
 from workloads.patterns.rule import PatternRule
 from workloads.patterns.screen import PatternScreen
@@ -38,12 +41,14 @@ class RoundSettings:
     Attributes:
         min_contributors: clients that a key needs.
         min_participants: updates that a round needs.
+        review_above: share of flagged updates above which a round ends for somebody to look at it.
         interval_s: between rounds; for whoever schedules them.
         staleness_s: age at which a delta is discarded; for whoever takes deltas in.
     """
 
     min_contributors: int = 5
     min_participants: int = 10
+    review_above: float = 0.30
     interval_s: float = 6 * 3600.0
     staleness_s: float = 72 * 3600.0
 
@@ -51,6 +56,8 @@ class RoundSettings:
         for name in ("min_contributors", "min_participants"):
             if getattr(self, name) < 1:
                 raise SettingError(name=name, found=getattr(self, name), needed="1 or more")
+        if not 0 < self.review_above <= 1:
+            raise SettingError(name="review_above", found=self.review_above, needed="in (0, 1]")
         for name in ("interval_s", "staleness_s"):
             if not 0 < getattr(self, name) < math.inf:
                 raise SettingError(name=name, found=getattr(self, name), needed="seconds above 0")
@@ -120,6 +127,35 @@ class PatternsWorkload:
             min_contributors=self.rounds.min_contributors,
             min_participants=self.rounds.min_participants,
             resolution=0.05,
+        )
+
+    @property
+    def review_above(self) -> float:
+        """Share of flagged updates above which a round ends for review."""
+        return self.rounds.review_above
+
+    def protection(self, *, radius: float) -> Protection:
+        """Private rounds add values up, clipped to ``radius``; see `workloads.patterns.protection`.
+
+        Raises:
+            UnboundedRuleError: for any other ``inner`` than the mean.
+        """
+        if not isinstance(self.inner, Mean):
+            raise UnboundedRuleError(workload=self.kind, rule=f"the inner rule {self.inner.name}")
+        return protection_of(self._sum(radius))
+
+    def settled(self, aggregate: Vector, *, protection: Protection, sigma: float) -> Row:
+        """The mean changes that noisy sums and counts amount to, of the keys whose count can be told."""
+        rule = protection.rule
+        assert isinstance(rule, PatternSum)
+        return means_of(aggregate, rule=rule, sigma=sigma)
+
+    def _sum(self, radius: float) -> PatternSum:
+        return PatternSum(
+            keys=self.keys,
+            radius=radius,
+            min_contributors=self.rounds.min_contributors,
+            min_participants=self.rounds.min_participants,
         )
 
     @property
