@@ -5,7 +5,7 @@ judged one at a time in one thread, written to the journal, and only then answer
 aggregator judges the journal's batches again and is where it was.
 
 Its loop sees stragglers, mass anomaly (more than 30 % stand out) and more liars than the bound allows,
-and answers by extending the window, by a stricter rule, or by refusing the round.
+and answers by extending the window, by a stricter rule, or by ending the round for somebody to look at it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.aggregator_telling import AggregatorTelling
+from actors.aggregator_telling import AggregatorTelling, payload_bytes
 from actors.config import SwarmConfig
 from actors.intake import OBSERVED, Gathered, Intake, OpenRound
 from actors.journal import Journal
 from actors.mape import Action, Loop
 from actors.messages import Aggregation, Receipt
-from actors.standing import SYMPTOMS, Standing, analyze, plan, raised_quorum
+from actors.standing import REVIEW, SYMPTOMS, Standing, analyze, plan, raised_quorum, worst
 from federation.aggregation import Outcome, Screened, aggregated, screened
 from federation.errors import NoOpenRoundError, RoundAbortedError, SwarmError
 from federation.gate import Refusal
@@ -64,6 +64,8 @@ class Aggregator:
         self._loop: Loop[Standing] = Loop(
             kind=semconv.ActorKind.AGGREGATOR, analyze=analyze, plan=plan, telemetry=self._telemetry
         )
+        if config.review_above is not None:
+            self._loop.knowledge.facts[REVIEW] = config.review_above
         self._labels = {semconv.ATTR_WORKLOAD: config.workload.kind}
         self._telling = AggregatorTelling(config, self._telemetry)
         self._spoken: tuple[Terms, int] | None = None
@@ -111,7 +113,7 @@ class Aggregator:
             span.set(semconv.ATTR_AGENTS_COUNT, len(receipt.accepted) + len(receipt.refused))
             span.set(semconv.ATTR_HOST_ID, receipt.host)
             span.set(semconv.ATTR_CODEC, self.config.workload.codec.name)
-            span.set(semconv.ATTR_PAYLOAD_SIZE, _payload_bytes(found))
+            span.set(semconv.ATTR_PAYLOAD_SIZE, payload_bytes(found))
         state = self._intake.open
         if state is None or not receipt.accepted or not state.answered or state.valid < state.terms.quorum:
             return receipt
@@ -184,7 +186,7 @@ class Aggregator:
                 lambda: screened(gathered.rows, screen=self.config.used_screen, budget=budget)
             )
             screen_s = time.perf_counter() - started
-        rule, bound, screening = await self._decide(state, found, len(gathered.rows), f, traceparent)
+        rule, bound, screening = await self._decide(state, found, (*agents, *gathered.stale), f, traceparent)
         attributes |= {semconv.ATTR_RULE: rule.name, semconv.ATTR_FAULT_BOUND: bound}
         with self._telemetry.phase(
             semconv.Phase.AGGREGATE, attributes=attributes, parent=parent, links=tuple(self._origins), measures=labels
@@ -192,7 +194,15 @@ class Aggregator:
             started = time.perf_counter()
             rng = np.random.default_rng([state.terms.seed & 0xFFFFFFFF, state.terms.round])
             outcome = await self._in_thread(
-                lambda: aggregated(gathered.rows, gathered.weights, rule=rule, screening=screening, f=bound, rng=rng)
+                lambda: aggregated(
+                    gathered.rows,
+                    gathered.weights,
+                    rule=rule,
+                    screening=screening,
+                    f=bound,
+                    rng=rng,
+                    exact=state.terms.clip_radius > 0,
+                )
             )
             aggregate_s = time.perf_counter() - started
         seconds = (state.gate_s, screen_s, aggregate_s)
@@ -271,15 +281,20 @@ class Aggregator:
         )
 
     async def _decide(
-        self, state: OpenRound, found: Screened, n: int, f: int, traceparent: str
+        self, state: OpenRound, found: Screened, agents: tuple[str, ...], f: int, traceparent: str
     ) -> tuple[Rule, int, Verdicts]:
-        """The rule, bound and screening to use, after the loop has seen what the screen found."""
-        chosen: list[tuple[Rule, int, Verdicts]] = [(self.config.used_rule, f, found.verdicts)]
+        """The rule, bound and screening to use, after the loop has seen what the screen found of these agents."""
+        n = len(agents)
+        chosen: list[tuple[Rule, int, Verdicts]] = [(self.config.rule_of(state.terms), f, found.verdicts)]
+        review: list[str] = []
 
         def execute(action: Action) -> str:
             if action.name == "raise_quorum":
                 self._spoken = state.terms, found.standing_out
                 return "the next round waits for more"
+            if action.name == "abort":
+                review.append(action.symptom)
+                return "the round ends for review"
             if action.name != "stricter_rule":
                 return "noted"
             stricter = Median()
@@ -305,6 +320,12 @@ class Aggregator:
                     round=state.terms.round,
                     reason=f"{found.standing_out} of {n} updates stand out, the bound is {f}: {outcome.detail}",
                 )
+        if review:
+            raise RoundAbortedError(
+                round=state.terms.round,
+                reason=f"{found.standing_out} of {n} updates stand out, and the bound is {f}: somebody has to look at "
+                f"them before they count. Most of all at {', '.join(worst(agents, found.verdicts))}",
+            )
         return chosen[-1]
 
     def _conclude(
@@ -365,13 +386,6 @@ class Aggregator:
         verdicts = self.config.used_screen.screen(everything, centre=found.centre, f=len(everything))
         tail = verdicts.rejected[len(gathered.rows) :].tolist()
         return dict(zip(gathered.observed, tail, strict=True))
-
-
-def _payload_bytes(found: object) -> int:
-    """Bytes of the payloads in a batch, or in several; anything else has none."""
-    if isinstance(found, list | tuple):
-        return sum(map(_payload_bytes, found))
-    return found.payload.nbytes if isinstance(found, UpdateBatch) and isinstance(found.payload, np.ndarray) else 0
 
 
 def _middle_mean(losses: NDArray[np.float64], f: int) -> float:

@@ -86,3 +86,10 @@ class AggregatorTelling:
                 },
                 parent=traceparent or None,
             )
+
+
+def payload_bytes(found: object) -> int:
+    """Bytes of the payloads in a batch, or in several; anything else has none."""
+    if isinstance(found, list | tuple):
+        return sum(map(payload_bytes, found))
+    return found.payload.nbytes if isinstance(found, UpdateBatch) and isinstance(found.payload, np.ndarray) else 0

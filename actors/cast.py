@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.messages import Aggregation, Measurement
+from actors.privacy import Protected
 from federation.errors import SwarmError
 from federation.release import Release
 
@@ -87,6 +88,7 @@ class Score:
     refusals: dict[str, int] = field(default_factory=dict[str, int])
     times: Times = field(default_factory=Times)
     error: SwarmError | None = None
+    protected: Protected | None = None
 
 
 async def spread_release(

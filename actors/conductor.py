@@ -65,7 +65,7 @@ class Conductor:
         write_down: puts the terms into the journal.
         base: the release that is learned from, its artefact, and its value.
         public: the coordinator's public key.
-        fold: from base value and aggregate to the next value; pure.
+        make_value: the next value, from what the round has come to; the privacy ledger may refuse it.
         history: divergences of the run so far, for the validators.
         make_release: signs and journals a release of a value; returns it with its artefact.
         previous: agent -> digest of its last counted payload, for the gate.
@@ -80,7 +80,7 @@ class Conductor:
         write_down: Callable[[], Awaitable[None]],
         base: tuple[Release, bytes, NDArray[np.float32]],
         public: bytes,
-        fold: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]],
+        make_value: Callable[[Score], Awaitable[NDArray[np.float32]]],
         history: Mapping[str, Any],
         make_release: Callable[[Score, NDArray[np.float32]], Awaitable[tuple[Release, bytes]]],
         previous: Mapping[str, bytes],
@@ -93,7 +93,7 @@ class Conductor:
         self._write_down = write_down
         self._base = base
         self._public = public
-        self._fold = fold
+        self._make_value = make_value
         self._history = history
         self._make_release = make_release
         self._previous = previous
@@ -303,7 +303,7 @@ class Conductor:
         else:
             found = await self._with_aggregator(lambda aggregator: aggregator.aggregate.remote(agents, f, self._trace))
         self.score.aggregation = found
-        self._value = self._fold(self._base[2], found.value)
+        self._value = await self._make_value(self.score)
         self.score.times.aggregate = self.age - started
         self._put(Aggregated(at=self.age))
 

@@ -8,12 +8,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from actors.privacy import PrivacyConfig
 from federation.compression import RawCodec
-from federation.errors import FaultBoundError
+from federation.errors import FaultBoundError, SettingError, SwarmError
+from federation.privacy import UnboundedRuleError
+from federation.protection import Protectable
 from federation.rules.base import Rule
-from federation.screening import Screen
-from federation.terms import fault_bound
-from federation.workload import Admitting, Corruption, Workload
+from federation.screening import Screen, Unscreened
+from federation.terms import Terms, fault_bound
+from federation.workload import Admitting, Composed, Corruption, Reviewed, Workload
 from telemetry import TelemetryConfig
 
 NAMESPACE = "swarmlore"
@@ -95,6 +98,7 @@ class SwarmConfig(BaseModel):
         adversary: marked agents and their attack, for evaluation.
         state_dir: folder of journal and keys, on the node of the coordinator; hosts keep their own journals below
             it, each on its node.
+        privacy: how private rounds are to be; None for not at all.
         telemetry: where spans, metrics and events go.
         keep_artefacts: how many of the newest releases keep their artefact, for ``get`` and ``rollback``.
     """
@@ -126,6 +130,7 @@ class SwarmConfig(BaseModel):
     systems: Any = None
     adapt_epochs: bool = False
     adversary: Any = None
+    privacy: PrivacyConfig | None = None
     state_dir: Path = Path(".swarmlore")
     telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig)
     keep_artefacts: int = Field(default=1000, ge=1)
@@ -172,19 +177,70 @@ class SwarmConfig(BaseModel):
             value = getattr(self, name)
             if (value is not None or name == "workload") and not isinstance(value, protocol):
                 raise ValueError(f"{name} is a {type(value).__name__}, which is no {protocol.__name__}")
+        if self.rule is not None and isinstance(self.workload, Composed):
+            raise ValueError(
+                f"the rule of {self.workload.kind} knows what its rows mean, and {self.rule.name} does not: give that "
+                "as the workload's `inner`, the rule for what belongs together, and no rule to the swarm"
+            )
         if self.adversary is not None:
             strangers = sorted(set(self.adversary.agents) - set(self.agents))
             if strangers:
                 raise ValueError(f"the adversary marks agents that are not enrolled: {', '.join(strangers[:5])}")
         return self
 
+    @model_validator(mode="after")
+    def _is_private(self) -> SwarmConfig:
+        if self.privacy is None:
+            return self
+        if not isinstance(self.workload, Protectable):
+            raise ValueError(  # noqa: TRY004 - pydantic makes a message of this kind only
+                f"privacy is asked for, and {self.workload.kind} does not say how its updates are protected "
+                "(`federation.protection.Protectable`): leave privacy off, or learn patterns"
+            )
+        if self.federation is not None and self.federation.streaming:
+            raise ValueError("privacy clips each client's update, and streaming has summed them up: choose one")
+        try:
+            if self.rule is not None:
+                raise UnboundedRuleError(workload=self.workload.kind, rule=self.rule.name)
+            self.workload.protection(radius=self.privacy.radius)
+            if self.privacy.adaptive:
+                self.privacy.clipping(agents=len(self.agents))
+        except SwarmError as error:
+            raise ValueError(str(error)) from error
+        return self
+
     @property
     def used_rule(self) -> Rule:
+        if self.privacy is not None:
+            return self.workload.protection(radius=self.privacy.radius).rule
         return self.rule or self.workload.rule
+
+    def rule_of(self, terms: Terms) -> Rule:
+        """The rule of a round: private ones clip to the radius that its terms say.
+
+        Raises:
+            SettingError: when the round was opened before privacy was switched on, or off.
+        """
+        if self.privacy is None and not terms.clip_radius:
+            return self.used_rule
+        if self.privacy is None or not terms.clip_radius:
+            was = f"a round with a clipping radius of {terms.clip_radius:g}"
+            raise SettingError(name="privacy", found=was, needed="a round that was opened with this setting")
+        return self.workload.protection(radius=terms.clip_radius).rule
 
     @property
     def used_screen(self) -> Screen:
+        if self.privacy is not None and not self.privacy.screened:
+            return Unscreened()
         return self.screen or self.workload.screen
+
+    @property
+    def review_above(self) -> float | None:
+        """Share of flagged updates above which a round ends for review; None where a stricter rule is the answer."""
+        if isinstance(self.workload, Reviewed):
+            return self.workload.review_above
+        # No rule may take the place of the one that privacy rests on.
+        return None if self.privacy is None else 1.0
 
     @property
     def feeds_back(self) -> bool:

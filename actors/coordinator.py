@@ -26,6 +26,7 @@ from actors.journal import Journal, OpenRound
 from actors.learning import Learning
 from actors.ledger import Ledger, wanted_by_most
 from actors.members import ANSWER_S, Members
+from actors.protection import protector_of
 from actors.reflection import Reflection
 from actors.releases import Releases
 from actors.telling import Telling
@@ -50,6 +51,7 @@ class Coordinator(Chronicle):
         put: keeps a large value where all nodes can read it.
         revive: makes a host again that Ray has given up.
         telemetry: of this process; made from the config when not given.
+        clock: seconds since the epoch, for the privacy ledger.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Coordinator(Chronicle):
         put: Callable[[Any], Any],
         revive: Callable[[str], None],
         telemetry: Telemetry | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.config = config
         self._members = Members(config, shares, find, put, revive)
@@ -74,6 +77,7 @@ class Coordinator(Chronicle):
         self._releases = Releases(config.run, config.workload, key, self._journal)
         self._tell = Telling(config, self._telemetry)
         self._ledger = Ledger.of(config, self._journal)
+        self._protector = protector_of(config, secret, self._journal, self._telemetry, clock)
         self._labels = {semconv.ATTR_WORKLOAD: config.workload.kind}
         self._rounds = asyncio.Lock()
         self._starting = asyncio.Lock()
@@ -112,6 +116,7 @@ class Coordinator(Chronicle):
 
         Raises:
             QuorumError, RuleBoundError, RoundAbortedError: when the round ends without a release.
+            PrivacyBudgetError: when the privacy budget does not pay for one. Nobody is asked for anything then.
         """
         await self.start()
         async with self._rounds:
@@ -119,6 +124,7 @@ class Coordinator(Chronicle):
             if done is not None:
                 return record.answer_of(done)
             terms = await self._taken_up(unfinished) or self._terms(number)
+            self._protector.require(terms)
             return record.answer_of(await self._conduct(terms, request))
 
     async def start_learning(
@@ -212,6 +218,7 @@ class Coordinator(Chronicle):
             "learning": self._learning.active,
             "interval_s": self._learning.interval_s,
             **self._ledger.summary(),
+            **self._protector.summary(),
             "mape": self._reflection.summary(),
             "telemetry_dropped": dict(self._telemetry.dropped),
             "actors": await self._members.statuses() if actors else {},
@@ -266,7 +273,8 @@ class Coordinator(Chronicle):
 
     def _terms(self, number: int) -> Terms:
         """The terms of round ``number``."""
-        return self._ledger.terms(self.config, self._releases.current.release, self._members.roster, number=number)
+        found = self._ledger.terms(self.config, self._releases.current.release, self._members.roster, number=number)
+        return replace(found, clip_radius=self._protector.radius)
 
     async def _open(self, terms: Terms, request: str) -> None:
         """Write the terms down. Hosts may be asked meanwhile; the aggregator takes nothing in before it is done."""
@@ -294,7 +302,7 @@ class Coordinator(Chronicle):
                 write_down=lambda: self._open(terms, request),
                 base=(base.release, base.artefact, base.value),
                 public=self._releases.public,
-                fold=self.config.workload.fold,
+                make_value=lambda score: self._protector.make_value(terms, score, base.value, span.traceparent),
                 history=self._ledger.history,
                 make_release=lambda score, value: self._make_release(terms, score, value),
                 previous=self._ledger.previous,
@@ -336,7 +344,9 @@ class Coordinator(Chronicle):
             rows = record.verdict_rows(found)
             measures = {"kl_divergence": opinion.median, **score.measurements[0].evaluation}
             published = await asyncio.to_thread(
-                lambda: self._releases.successor(terms, found, value, rows=rows, measures=measures)
+                lambda: self._releases.successor(
+                    terms, found, value, rows=rows, measures=measures, protected=score.protected
+                )
             )
             release, artefact = published.release, published.artefact
             span.set(semconv.ATTR_RELEASE_DIGEST, release.digest.hex())
@@ -357,7 +367,7 @@ class Coordinator(Chronicle):
                 artefact=artefact,
                 verdicts=rows,
                 proofs=found.proofs,
-                facts=after.facts(),
+                facts=after.facts() | (score.protected.facts() if score.protected else {}),
                 keep_artefacts=self.config.keep_artefacts,
                 spare=after.good,
             )
@@ -365,6 +375,7 @@ class Coordinator(Chronicle):
             changes = self._ledger.changes(after)
             self._ledger = replace(after, draft=draft)
             self._releases.take(published)
+            self._protector.released(score.protected)
             self._tell.standing(terms, changes, after.trust)
             return release, artefact
 

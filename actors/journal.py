@@ -150,6 +150,16 @@ class Journal:
         with self._transaction():
             self._keep(facts)
 
+    def remember_surely(self, facts: Mapping[str, Any]) -> None:
+        """`remember`, and return only when the disk has it: a power cut afterwards loses nothing of it."""
+        with self._lock:
+            self._db.execute("PRAGMA synchronous=FULL")
+        try:
+            self.remember(facts)
+        finally:
+            with self._lock:
+                self._db.execute("PRAGMA synchronous=NORMAL")
+
     def recall(self, name: str) -> Any:
         """The value of a name; None when there is none."""
         with self._lock:

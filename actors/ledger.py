@@ -181,7 +181,8 @@ class Ledger:
             trust=replace(self.trust, fault_bound=None if self.changing else terms.fault_bound).after_round(outcomes),
             tracker=tracker,
             previous=dict(found.digests),
-            norm=found.norm,
+            # Norms are measured before clipping: the next gate of a private swarm must not depend on them.
+            norm=0.0 if terms.clip_radius else found.norm,
             good=good,
         )
 

@@ -15,7 +15,7 @@ class Aggregation:
     """What a round amounts to.
 
     Attributes:
-        value: ``(d,) float32``: the aggregate.
+        value: ``(d,) float32``: the aggregate; float64 in a private round.
         variance: ``(d,) float64`` over the counted updates; empty for very long rows.
         agents: whose updates were judged, sorted; the columns below are in their order.
         decisions: ``(n,) int8``, values of `federation.verdict.Decision`.
@@ -35,7 +35,7 @@ class Aggregation:
         gate_s, screen_s, aggregate_s: seconds in each step.
     """
 
-    value: NDArray[np.float32]
+    value: NDArray[np.float32] | NDArray[np.float64]
     variance: NDArray[np.float64]
     agents: tuple[str, ...]
     decisions: NDArray[np.int8]

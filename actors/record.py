@@ -126,6 +126,8 @@ def record_of(
         "tuning": asdict(terms.tuning),
         **dict.fromkeys(TIMES),
     }
+    if score.protected is not None:
+        record["privacy"] = score.protected.record()
     if liars is not None:
         # Whom the trust ledger keeps out was detected in an earlier round.
         record["detection"] = _detection(terms, {*found.flagged, *terms.quarantined, *terms.observed}, liars)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from actors.journal import Journal, VerdictRow
 from actors.messages import Aggregation
+from actors.privacy import MEASURES, Protected
 from federation.errors import RoundAbortedError, SwarmError
 from federation.identity import SigningKey
 from federation.release import GENESIS, Release, artefact_digest
@@ -115,8 +116,11 @@ class Releases:
         *,
         rows: Sequence[VerdictRow],
         measures: Mapping[str, float],
+        protected: Protected | None = None,
     ) -> Published:
         """The signed release of a round's value.
+
+        That of a private round says how many updates were counted, and of what became of them nothing.
 
         Raises:
             RoundAbortedError: when another release came into force since the round was opened.
@@ -140,6 +144,18 @@ class Releases:
             flagged=found.flagged,
             measures={name: _finite(figure) for name, figure in measures.items()},
         )
+        if protected is not None:
+            release = replace(
+                release,
+                accepted=found.counted,
+                clipped=0,
+                rejected=0,
+                refused={},
+                late=0,
+                flagged=(),
+                measures={**release.measures, **protected.measures()},
+                epsilon=protected.epsilon,
+            )
         return self._signed(release, artefact)
 
     def restoring(self, version: int) -> Published:
@@ -151,7 +167,9 @@ class Releases:
         wanted, artefact = self.stored(version)
         parent = self.current.release
         blank = self._blank(parent.version + 1, 0, parent.digest, artefact)
-        release = replace(blank, rule="rollback", measures=wanted.measures, restores=version)
+        # What privacy had cost until then is not what it has cost by now.
+        measures = {name: figure for name, figure in wanted.measures.items() if name not in MEASURES}
+        release = replace(blank, rule="rollback", measures=measures, restores=version)
         return self._signed(release, artefact)
 
     def _blank(self, version: int, round_number: int, parent: bytes, artefact: bytes) -> Release:

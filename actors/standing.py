@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from actors.mape import Action, Knowledge, Symptom
+from federation.verdict import Verdicts
 
 MASS_ANOMALY = 0.30
 """Share of the updates that may stand out before the loop acts (specification of pattern weights, 11)."""
+
+REVIEW = "review_above"
+"""The fact by which a loop knows that a round ends for review, and from what share of updates standing out on."""
+
+MOST_NAMED = 8
+"""Agents that a round which ends for review names."""
 
 SYMPTOMS = ("stragglers", "bound_exceeded", "mass_anomaly", "bound_used")
 """What `analyze` can find."""
@@ -37,7 +46,7 @@ class Standing:
 
 def analyze(knowledge: Knowledge[Standing], now: Standing) -> list[Symptom]:
     """Symptoms of a round from how far it has come."""
-    del knowledge
+    most = knowledge.facts.get(REVIEW, MASS_ANOMALY)
     found: list[Symptom] = []
     if not now.screened and now.valid < now.quorum and now.age >= 0.8:
         missing = now.quorum - now.valid
@@ -56,7 +65,7 @@ def analyze(knowledge: Knowledge[Standing], now: Standing) -> list[Symptom]:
                 detail=f"{now.standing_out} of {now.screened} updates stand out; the bound is {now.fault_bound}",
             )
         )
-    elif now.screened and now.standing_out > MASS_ANOMALY * now.screened:
+    elif now.screened and now.standing_out > most * now.screened:
         found.append(
             Symptom(
                 name="mass_anomaly",
@@ -81,14 +90,17 @@ def plan(knowledge: Knowledge[Standing], symptoms: Sequence[Symptom]) -> list[Ac
     Where more than half of the bound stood out, the next round waits for a higher quorum (`raised_quorum`).
     Refusals for cause ask for nothing: who was refused is one of the f, and counts neither as silent nor as a
     vote, so the honest majority among the n - f others has grown.
+
+    A round that is for review ends where another gets a stricter rule, or is only watched.
     """
-    del knowledge
     answers = {
         "stragglers": Action(name="extend_window", symptom="stragglers", parameters={"share": 0.5}),
         "bound_exceeded": Action(name="stricter_rule", symptom="bound_exceeded"),
         "mass_anomaly": Action(name="watch", symptom="mass_anomaly"),
         "bound_used": Action(name="raise_quorum", symptom="bound_used"),
     }
+    if REVIEW in knowledge.facts:
+        answers |= {name: Action(name="abort", symptom=name) for name in ("bound_exceeded", "mass_anomaly")}
     return [answers[symptom.name] for symptom in symptoms]
 
 
@@ -102,3 +114,9 @@ def raised_quorum(*, n: int, f: int, standing_out: int, kept_out: int, newly_kep
     """
     expected = n - (f - min(standing_out, f)) - newly_kept_out
     return max(n - f, min(expected, n - kept_out))
+
+
+def worst(agents: tuple[str, ...], verdicts: Verdicts) -> list[str]:
+    """Those of the agents with the highest scores; at most `MOST_NAMED`."""
+    scores = np.nan_to_num(verdicts.scores, nan=-np.inf)
+    return [agents[row] for row in np.argsort(-scores, kind="stable")[:MOST_NAMED].tolist()]
