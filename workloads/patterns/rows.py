@@ -112,6 +112,11 @@ def columns(row: Row, keys: int) -> Columns:
     )
 
 
+def mark(round_number: int) -> float:
+    """What the first number of the mean column is in an update of a round: 0.5 to 1, the next rounds' differ."""
+    return 0.5 + (round_number % _MARKS) / (2 * _MARKS)
+
+
 def encoded(weights: Mapping[str, Weights], space: KeySpace, *, round_number: int) -> Encoded:
     """The update row of a client's weights, for a round.
 
@@ -122,7 +127,7 @@ def encoded(weights: Mapping[str, Weights], space: KeySpace, *, round_number: in
     keys = len(space.keys)
     row = np.zeros(dimension(keys), np.float32)
     parts = columns(row, keys)
-    parts.mean[0] = 0.5 + (round_number % _MARKS) / (2 * _MARKS)
+    parts.mean[0] = mark(round_number)
     unknown = 0
     for key, found in weights.items():
         place = space.places.get(key)
