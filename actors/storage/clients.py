@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Row, bindparam, case, delete, func, select, update
@@ -61,6 +61,29 @@ class Clients:
         with self._database.read() as connection:
             row = connection.execute(select(*_COLUMNS).where(_TABLE.c.token_hash == token_hash)).one_or_none()
         return None if row is None else _client(row)
+
+    def by_tokens(self, token_hashes: Collection[bytes]) -> dict[bytes, Client]:
+        """token hash -> its client, of those that have one: `by_token` for many at once."""
+        query = select(*_COLUMNS).where(_TABLE.c.token_hash.in_(list(token_hashes)))
+        with self._database.read() as connection:
+            found = [_client(row) for row in connection.execute(query)]
+        return {client.token_hash: client for client in found}
+
+    def enrol_from(self, where: bytes, day: int, limit: int) -> bool:
+        """Whether one more client may register from a place on a UTC day; if so, it is counted.
+
+        Args:
+            where: a keyed hash of the network address; addresses themselves are not stored.
+            day: see `day_of`.
+            limit: registrations from one place in a day.
+        """
+        table = tables.enrolments
+        insert = self._database.insert(table).values(place=where, day=day, used=1)
+        counted = insert.on_conflict_do_update(
+            index_elements=[table.c.place, table.c.day], set_={"used": table.c.used + 1}, where=table.c.used < limit
+        )
+        with self._database.write() as connection:
+            return limit > 0 and connection.execute(counted.returning(table.c.used)).one_or_none() is not None
 
     def count(self, state: ClientState | str | None = None) -> int:
         """How many clients there are, in one state or in all."""

@@ -25,6 +25,17 @@ CONNECT_S: Final = 5
 STATEMENT_S: Final = 120
 """Seconds after which PostgreSQL gives a statement up."""
 
+_PRAGMAS: Final = (
+    "page_size=8192",  # of a file that is new: a document of 20 KB takes three pages, and twice as many a second go in
+    "journal_mode=WAL",
+    "synchronous=NORMAL",  # a killed process loses nothing; a power cut may lose the last transactions
+    "secure_delete=ON",  # what is erased is overwritten with zeros, not only forgotten
+    "wal_autocheckpoint=8000",  # 64 MB: a commit of 256 documents is 7 MB, and each checkpoint waits for the disk
+    "journal_size_limit=67108864",
+    "cache_size=-16384",  # 16 MB for each connection
+    "temp_store=MEMORY",
+)
+
 _WRITES: Final = "swarmlore_writes"
 _LOCK: Final = 0x5_3A_4D_10_8E
 """Of PostgreSQL's advisory locks, the one that is held while tables are made."""
@@ -196,8 +207,7 @@ def _file_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin where `write` begins, and nowhere else
-        # secure_delete: what is erased is overwritten with zeros, not only forgotten.
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON", "temp_store=MEMORY"):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")

@@ -27,7 +27,8 @@ class ReleaseStore:
 
     Args:
         url: ``file:///folder``, which is made; ``s3://bucket/prefix``, with region, keys and endpoint from the
-            ``AWS_*`` variables of the environment unless ``options`` has them; or ``memory:///``, which ends with this object.
+            ``AWS_*`` variables of the environment unless ``options`` has them; or ``memory:///``, which ends with
+            this object.
         options: settings of an S3 store, by obstore's names: ``endpoint``, ``region``, ``access_key_id``, ...
 
     Raises:

@@ -7,10 +7,10 @@ known when it comes again. Of several documents that a client sends in one windo
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, select, update
+from sqlalchemy import Connection, and_, delete, exists, func, select
 
 from actors.storage import tables
 from actors.storage.database import Database
@@ -116,13 +116,14 @@ class Submissions:
     def drop_stale(self, now: float) -> int:
         """How many documents were erased because they waited longer than `NONCE_KEPT_S`.
 
-        Nonces of that age and the allowances of days gone by are forgotten, too.
+        Nonces of that age are forgotten, too, and what was counted on days gone by.
         """
         oldest = now - NONCE_KEPT_S
         with self._database.write() as connection:
             gone = connection.execute(delete(_DOCUMENTS).where(_DOCUMENTS.c.received_at < oldest)).rowcount
             connection.execute(delete(_KNOWN).where(_KNOWN.c.received_at < oldest))
-            connection.execute(delete(_ALLOWANCES).where(_ALLOWANCES.c.day < day_of(now) - 1))
+            for table in (_ALLOWANCES, tables.enrolments):
+                connection.execute(delete(table).where(table.c.day < day_of(now) - 1))
         if gone:
             self._database.forget(_DOCUMENTS)
         return gone
@@ -130,15 +131,27 @@ class Submissions:
     def _allowances(self, connection: Connection, submissions: Sequence[Submission], day: int) -> dict[str, int]:
         """client -> submissions used this day. Holds these clients until the end of the transaction.
 
-        The rows are taken in the order of the clients, so that two processes never wait for each other in a circle.
+        SQLite has one writer at a time as it is. PostgreSQL's rows are taken in the order of the clients, so that two
+        processes never wait for each other in a circle.
         """
         clients = sorted({submission.client for submission in submissions})
+        if not self._database.is_sqlite:
+            self._use(connection, dict.fromkeys(clients, 0), day, keep=True)
+        query = select(_ALLOWANCES.c.client, _ALLOWANCES.c.used).where(
+            _ALLOWANCES.c.client.in_(clients), _ALLOWANCES.c.day == day
+        )
+        return {client: int(used) for client, used in connection.execute(query)}
+
+    def _use(self, connection: Connection, used: Mapping[str, int], day: int, *, keep: bool = False) -> None:
+        """Write down what is used, or, to keep, only that nobody else writes it."""
         insert = self._database.insert(_ALLOWANCES)
-        take = insert.values([{"client": client, "day": day, "used": 0} for client in clients])
-        held = take.on_conflict_do_update(
-            index_elements=[_ALLOWANCES.c.client, _ALLOWANCES.c.day], set_={"used": _ALLOWANCES.c.used}
-        ).returning(_ALLOWANCES.c.client, _ALLOWANCES.c.used)
-        return {client: int(used) for client, used in connection.execute(held)}
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=[_ALLOWANCES.c.client, _ALLOWANCES.c.day],
+                set_={"used": _ALLOWANCES.c.used if keep else insert.excluded.used},
+            ),
+            [{"client": client, "day": day, "used": count} for client, count in sorted(used.items())],
+        )
 
     @staticmethod
     def _open_window(connection: Connection) -> int:
@@ -178,9 +191,7 @@ class Submissions:
             insert.on_conflict_do_update(index_elements=[_DOCUMENTS.c[name] for name in key], set_=replaced),
             list(intake.documents.values()),
         )
-        change = update(_ALLOWANCES).where(_ALLOWANCES.c.client == bindparam("whose"), _ALLOWANCES.c.day == day)
-        rows = [{"whose": client, "now_used": intake.used[client]} for client in sorted(intake.charged)]
-        connection.execute(change.values(used=bindparam("now_used")), rows)
+        self._use(connection, {client: intake.used[client] for client in intake.charged}, day)
 
 
 _Known = tuple[int, bytes | None]
@@ -210,9 +221,9 @@ class _Intake:
             same = document is None or document == submission.document
             return self._added(Outcome.DUPLICATE if same else Outcome.CONFLICT, client, window)
         window = max(submission.window, self._open_window)
-        if self.used[client] >= self._per_day:
+        if self.used.get(client, 0) >= self._per_day:
             return self._added(Outcome.RATE_LIMITED, client, window)
-        self.used[client] += 1
+        self.used[client] = self.used.get(client, 0) + 1
         self.charged.add(client)
         self._seen[key] = (window, submission.document)
         self.known.append(
@@ -223,7 +234,7 @@ class _Intake:
         return self._added(Outcome.ACCEPTED, client, window)
 
     def _added(self, outcome: Outcome, client: str, window: int) -> Added:
-        return Added(outcome=outcome, window=window, used=self.used[client], resets_at=self._resets_at)
+        return Added(outcome=outcome, window=window, used=self.used.get(client, 0), resets_at=self._resets_at)
 
 
 def waiting(region: str | None, window: int | None) -> list[Any]:

@@ -82,6 +82,7 @@ submissions = Table(
     Column("window", Count, nullable=False),
     Column("received_at", Double, nullable=False),
     Index("federation_submissions_by_time", "received_at"),
+    sqlite_with_rowid=False,
 )
 
 # One for each client and window: a later one takes the place of an earlier one, whose bytes are gone at once.
@@ -109,6 +110,7 @@ claims = Table(
     Column("round", Count, nullable=False),
     Column("window", Count, nullable=False),
     Column("nonce", Word, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 allowances = Table(
@@ -118,6 +120,18 @@ allowances = Table(
     Column("day", Integer, primary_key=True),
     Column("used", Integer, nullable=False),
     Index("federation_allowances_by_day", "day"),
+    sqlite_with_rowid=False,
+)
+
+# How many clients registered from one place on one day; a place is a keyed hash of a network address.
+enrolments = Table(
+    "federation_enrolments",
+    metadata,
+    Column("place", LargeBinary, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("used", Integer, nullable=False),
+    Index("federation_enrolments_by_day", "day"),
+    sqlite_with_rowid=False,
 )
 
 releases = Table(
@@ -156,6 +170,7 @@ reports = Table(
     Column("errors", Count, nullable=False),
     Index("federation_reports_by_client", "client"),
     Index("federation_reports_by_day", "day"),
+    sqlite_with_rowid=False,
 )
 
 audit = Table(
