@@ -7,18 +7,15 @@ over instances, so they hold for a scraped swarm and for one that pushes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from actors.standing import MASS_ANOMALY
+from dashboards.alert import Alert
+from dashboards.federation_alerts import federation_alerts, federation_recordings
 from dashboards.queries import EVERYTHING, increase, largest, quantile, rate, select, share, total
 from federation.errors import QuorumError
 from telemetry import semconv
 from telemetry.promnames import label_name, metric_name
-
-PREFIX = "Swarmlore"
-RUNBOOKS = "docs/runbooks"
-"""Where the pages stand, from the project's folder."""
 
 OBJECTIVE = 0.99
 """Share of rounds that are to stay within the budget."""
@@ -39,41 +36,6 @@ LONG_PAUSE_S = 300
 BY = ("job", semconv.ATTR_WORKLOAD)
 _ON = ", ".join(map(label_name, BY))
 _WORKLOAD = f"{{{{ $labels.{label_name(semconv.ATTR_WORKLOAD)} }}}}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
-    """An alert rule.
-
-    Attributes:
-        name: without `PREFIX`; the runbook is named after it.
-        severity: ``critical`` (somebody is to be woken) or ``warning``.
-        expr: PromQL; holds while the alert does.
-        held: how long it has to hold.
-        summary: what it means, the same for all of its series.
-        description: with values.
-    """
-
-    name: str
-    severity: str
-    expr: str
-    held: str
-    summary: str
-    description: str
-
-    def rule(self) -> dict[str, Any]:
-        """The rule as Prometheus takes it."""
-        return {
-            "alert": f"{PREFIX}{self.name}",
-            "expr": self.expr,
-            "for": self.held,
-            "labels": {"severity": self.severity},
-            "annotations": {
-                "summary": self.summary,
-                "description": self.description,
-                "runbook_url": f"{RUNBOOKS}/{PREFIX}{self.name}.md",
-            },
-        }
 
 
 def _flat(metric: str) -> str:
@@ -112,12 +74,13 @@ def recordings() -> list[dict[str, str]]:
                 total(rate(updates, "5m"), *BY),
             ),
         },
+        *federation_recordings(),
     ]
 
 
 def alerts() -> list[Alert]:
-    """The alerts, the gravest first."""
-    return [*_rounds(), *_budget(), *_trust(), *_convergence(), *_telemetry()]
+    """The alerts of every swarm, the gravest first, and those of a federation."""
+    return [*_rounds(), *_budget(), *_trust(), *_convergence(), *_telemetry(), *federation_alerts()]
 
 
 def _rounds() -> list[Alert]:

@@ -10,7 +10,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards.alerts import PREFIX
+from dashboards.alert import PREFIX
 from dashboards.panels import DATASOURCE, Panel
 from dashboards.queries import EVERYTHING, RATE, Scope, increase, select, total
 from telemetry import semconv
@@ -19,7 +19,7 @@ from telemetry.promnames import label_name
 TAG = "swarmlore"
 COLUMNS = 24
 
-OVERVIEW, ROUND, TRUST, LEARNING, LOOPS, TELEMETRY, INGEST = (
+OVERVIEW, ROUND, TRUST, LEARNING, LOOPS, TELEMETRY, INGEST, FEDERATION, DELIVERY, DOORS = (
     "swarmlore-overview",
     "swarmlore-round",
     "swarmlore-trust",
@@ -27,6 +27,9 @@ OVERVIEW, ROUND, TRUST, LEARNING, LOOPS, TELEMETRY, INGEST = (
     "swarmlore-loops",
     "swarmlore-telemetry",
     "swarmlore-ingest",
+    "swarmlore-federation",
+    "swarmlore-delivery",
+    "swarmlore-doors",
 )
 """Uids of the dashboards, which are part of their addresses."""
 

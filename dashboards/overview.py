@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboards.alerts import PREFIX
+from dashboards.alert import PREFIX
 from dashboards.frame import LEARNING, LOOPS, OVERVIEW, ROUND, TELEMETRY, TRUST, dashboard, link_to
 from dashboards.panels import (
     BLUE,

@@ -49,7 +49,9 @@ def select(
     part: str = "",
     where: Mapping[str, str] | None = None,
     any_of: Mapping[str, Iterable[str]] | None = None,
+    none_of: Mapping[str, Iterable[str]] | None = None,
     unlike: Mapping[str, str] | None = None,
+    like: Mapping[str, str] | None = None,
     scope: Scope = DASHBOARD,
 ) -> str:
     """The selector of a metric's series.
@@ -59,7 +61,9 @@ def select(
         part: `BUCKET`, `SUM` or `COUNT` of a histogram.
         where: attribute -> the value it must have.
         any_of: attribute -> values of which it must have one.
+        none_of: attribute -> values of which it must have none.
         unlike: attribute -> the value it must not have; an empty one stands for its absence.
+        like: attribute -> a regular expression for the whole of its value.
         scope: what else it is narrowed to.
 
     Raises:
@@ -77,8 +81,11 @@ def select(
         matchers.append(f'{_label(spec, key)}="{value}"')
     for key, value in (unlike or {}).items():
         matchers.append(f'{_label(spec, key)}!="{value}"')
-    for key, values in (any_of or {}).items():
-        matchers.append(f'{_label(spec, key)}=~"{"|".join(value.replace(".", "[.]") for value in values)}"')
+    for key, pattern in (like or {}).items():
+        matchers.append(f'{_label(spec, key)}=~"{pattern}"')
+    for choices, sign in ((any_of, "=~"), (none_of, "!~")):
+        for key, values in (choices or {}).items():
+            matchers.append(f'{_label(spec, key)}{sign}"{"|".join(value.replace(".", "[.]") for value in values)}"')
     name = metric_name(metric, unit=spec.unit, instrument=spec.instrument) + part
     return f"{name}{{{', '.join(matchers)}}}" if matchers else name
 

@@ -148,6 +148,9 @@ def test_there_is_a_dashboard_for_each_question() -> None:
         "MAPE-K",
         "Telemetry cost and health",
         "Agents' telemetry",
+        "Federation",
+        "Releases to clients",
+        "Federation doors",
     }
     assert len(ALL) == len(BOARDS)
 

@@ -38,6 +38,13 @@ def test_values_with_dots_are_taken_literally() -> None:
     assert 'reason=~"round[.]quorum|rule[.]bound"' in select(semconv.METRIC_ROUNDS_ABORTED, any_of=chosen)
 
 
+def test_values_can_be_excluded_and_matched() -> None:
+    none = select(semconv.METRIC_SUBMISSIONS, none_of={semconv.ATTR_ANSWER_CODE: ("accepted", "a.b")})
+    assert 'answer_code!~"accepted|a[.]b"' in none
+    broken = {semconv.ATTR_HTTP_RESPONSE_STATUS_CODE: "5.."}
+    assert 'http_response_status_code=~"5.."' in select(semconv.METRIC_REQUEST_DURATION, part=BUCKET, like=broken)
+
+
 def test_absence_can_be_excluded() -> None:
     assert 'refusal_code!=""' in select(semconv.METRIC_UPDATES, unlike={semconv.ATTR_REFUSAL_CODE: ""})
 

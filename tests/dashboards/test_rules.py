@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +13,19 @@ import yaml
 from actors import standing
 from actors.mape import Knowledge
 from dashboards.__main__ import FOLDER
-from dashboards.alerts import PREFIX, RUNBOOKS, alerts, recordings
+from dashboards.alert import PREFIX, RUNBOOKS
+from dashboards.alerts import alerts, recordings
+from dashboards.federation_alerts import refused_share
 from federation.errors import QuorumError, RoundAbortedError, RuleBoundError
 from telemetry import semconv
 from telemetry.promnames import label_name, metric_name
 from telemetry.semconv import ActorKind, ConvergenceStatus, Outcome, Signal, Verdict
+from tests.dashboards.cases import Case, Key, Series, key
+from tests.dashboards.federation_cases import FEDERATION_CASES, HOUR, healthy_federation
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((FOLDER / "prometheus").glob("*.yml"))
-WORKLOAD = {semconv.ATTR_WORKLOAD: "gradients"}
 DAY = 60 * 24
-
-Series = dict[tuple[str, tuple[tuple[str, str], ...]], str]
-
-
-def key(metric: str, **attributes: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """One series; attributes by the names of their constants, e.g. ``OUTCOME="success"``."""
-    named = {getattr(semconv, f"ATTR_{name}"): value for name, value in attributes.items()}
-    spec = semconv.METRICS[metric]
-    if semconv.ATTR_WORKLOAD in spec.required:
-        named = WORKLOAD | named
-    assert named.keys() >= spec.required
-    assert named.keys() <= spec.required | spec.optional
-    return metric, tuple(sorted(named.items()))
 
 
 def healthy(minutes: int = DAY) -> Series:
@@ -65,30 +54,7 @@ def healthy(minutes: int = DAY) -> Series:
     for signal in Signal:
         for kind in (ActorKind.COORDINATOR, ActorKind.HOST):
             found[key(semconv.METRIC_TELEMETRY_DROPPED, SIGNAL=signal, ACTOR_KIND=kind)] = rest
-    return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """What happens, when an alert has to fire, and when it has to be silent.
-
-    Attributes:
-        alert: without the prefix.
-        happens: series in place of the healthy ones; None for one that is not there.
-        fires, silent: minutes.
-        severity: of what fires.
-        labels: attribute -> value of what fires, beside job and severity.
-        description: as rendered.
-    """
-
-    alert: str
-    happens: Mapping[tuple[str, tuple[tuple[str, str], ...]], str | None]
-    fires: tuple[int, ...]
-    silent: tuple[int, ...]
-    severity: str
-    description: str
-    labels: Mapping[str, str] = field(default_factory=lambda: dict(WORKLOAD))
-    job: bool = True
+    return found | healthy_federation(minutes)
 
 
 DIVERGING, STALLED = (
@@ -171,6 +137,7 @@ CASES = [
         labels={semconv.ATTR_SYMPTOM: "mass_anomaly"},
         description="The aggregator found mass_anomaly in {value} rounds of ten minutes: an attack by many agents, "
         "or data that changed for many.",
+        values={24: "3", 30: "9"},
     ),
     Case(
         alert="MassAnomaly",
@@ -228,10 +195,11 @@ CASES = [
         labels={semconv.ATTR_SIGNAL: Signal.SPANS.value, semconv.ATTR_ACTOR_KIND: ActorKind.HOST.value},
         description="300 spans of host actors were dropped in five minutes.",
     ),
+    *FEDERATION_CASES,
 ]
 
 
-def written(series: Mapping[tuple[str, tuple[tuple[str, str], ...]], str | None]) -> list[dict[str, str]]:
+def written(series: Mapping[Key, str | None]) -> list[dict[str, str]]:
     """Series as promtool takes them."""
     found: list[dict[str, str]] = []
     for (metric, attributes), values in series.items():
@@ -268,9 +236,7 @@ def test_an_alert_fires_and_ends(case: Case, promtool: str, tmp_path: Path) -> N
     labels |= {label_name(name): value for name, value in case.labels.items()} | {"severity": case.severity}
 
     def asked(minute: int, firing: bool) -> dict[str, Any]:
-        description = case.description
-        if "{value}" in description:  # grows with the minutes that have passed
-            description = description.format(value={24: 3, 30: 9}.get(minute))
+        description = case.description.replace("{value}", case.values.get(minute, ""))
         expected = {
             "exp_labels": labels,
             "exp_annotations": {
@@ -343,22 +309,25 @@ def test_an_idle_swarm_is_silent(promtool: str, tmp_path: Path) -> None:
 
 
 def test_recorded_shares(promtool: str, tmp_path: Path) -> None:
-    labels = 'job="swarmlore", federated_learning_workload="gradients"'
-    found = {rule["record"]: 0.025 for rule in recordings() if rule["record"].endswith(":ratio_rate5m")}
-    slow, rejected = sorted(found)
+    workload = f', {label_name(semconv.ATTR_WORKLOAD)}="gradients"'
+    slow, rejected = sorted(rule["record"] for rule in recordings() if rule["record"].endswith(":ratio_rate5m"))
     run(
         promtool,
         tmp_path,
         {
             "interval": "1m",
-            "input_series": written(healthy()),
+            "input_series": written(healthy(HOUR)),
             "promql_expr_test": [
                 {
                     "expr": f"round({name} * 10000) / 10000",
                     "eval_time": "30m",
-                    "exp_samples": [{"labels": f"{{{labels}}}", "value": value}],
+                    "exp_samples": [{"labels": f'{{job="swarmlore"{more}}}', "value": value}],
                 }
-                for name, value in ((slow, 0.0025), (rejected, 0.025))
+                for name, more, value in (
+                    (slow, workload, 0.0025),
+                    (rejected, workload, 0.025),
+                    (refused_share(), "", 0.0476),
+                )
             ],
         },
     )

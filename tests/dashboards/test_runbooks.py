@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from dashboards.__main__ import ALL
-from dashboards.alerts import PREFIX, RUNBOOKS, alert_file
+from dashboards.alert import PREFIX, RUNBOOKS
+from dashboards.alerts import alert_file
 from gateway.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,5 +38,14 @@ def test_a_runbook_says_what_it_means_how_to_look_and_what_to_do() -> None:
 
 def test_runbooks_name_commands_that_exist() -> None:
     commands = {command.name for command in app.registered_commands}
+    below = {
+        group.name: {command.name for command in group.typer_instance.registered_commands if command.name}
+        for group in app.registered_groups
+        if group.typer_instance
+    }
     for path in (ROOT / RUNBOOKS).glob("*.md"):
-        assert set(re.findall(r"`swarmlore ([a-z]+)", path.read_text("utf-8"))) <= commands, path.name
+        for first, second in re.findall(r"`swarmlore ([a-z-]+)(?: ([a-z-]+))?", path.read_text("utf-8")):
+            if first in below:
+                assert second in below[first], f"{path.name}: {first} {second}"
+            else:
+                assert first in commands | {"federation"}, f"{path.name}: {first}"
