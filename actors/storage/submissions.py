@@ -21,7 +21,7 @@ PER_DAY: Final = 4
 NONCE_KEPT_S: Final = 72 * 3600.0
 """Seconds for which a nonce is known; a document that waits longer is stale and is dropped (section 4.1)."""
 WINDOW: Final = "window"
-"""The fact that holds the number of the window in which submissions count now."""
+"""The fact that holds the number of the window in which submissions count now: itself, or as its ``number``."""
 
 _DOCUMENTS = tables.documents
 _KNOWN = tables.submissions
@@ -158,7 +158,8 @@ class Submissions:
         query = select(tables.facts.c.value).where(tables.facts.c.name == WINDOW).with_for_update(read=True)
         found = connection.execute(query).scalar()
         value = None if found is None else json.loads(found)
-        return value if isinstance(value, int) else 0
+        number = value.get("number") if isinstance(value, dict) else value
+        return number if isinstance(number, int) else 0
 
     @staticmethod
     def _remembered(connection: Connection, submissions: Sequence[Submission]) -> dict[tuple[str, str], _Known]:
