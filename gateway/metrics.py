@@ -49,13 +49,18 @@ class Gathering:
         # A scrape that is given up does not take the answer from the others.
         return await asyncio.shield(self._under_way)
 
-    async def _gathered(self) -> list[bytes]:
+    async def of_actors(self) -> list[bytes]:
+        """What the actors answered. Those that did not are counted."""
         answers = await self._swarm.metrics(self._timeout_s)
-        silent = Counter(_kind_of(name) for name, answer in answers.items() if answer is None)
-        for kind in {_kind_of(name) for name in answers}:
+        homes = semconv.ActorKind.DOOR if self._swarm.facts.get("doors") else semconv.ActorKind.HOST
+        silent = Counter(_kind_of(name, homes) for name, answer in answers.items() if answer is None)
+        for kind in {_kind_of(name, homes) for name in answers}:
             self._telemetry.gauge(semconv.METRIC_ACTORS_SILENT, silent[kind], {semconv.ATTR_ACTOR_KIND: kind})
-        own = await asyncio.to_thread(self._telemetry.metrics)
-        return [*(answer for answer in answers.values() if answer), own]
+        return [answer for answer in answers.values() if answer]
+
+    async def _gathered(self) -> list[bytes]:
+        actors = await self.of_actors()
+        return [*actors, await asyncio.to_thread(self._telemetry.metrics)]
 
 
 def router(swarm: Swarm, telemetry: Telemetry | None = None) -> APIRouter:
@@ -83,7 +88,8 @@ def router(swarm: Swarm, telemetry: Telemetry | None = None) -> APIRouter:
     return routes
 
 
-def _kind_of(name: str) -> semconv.ActorKind:
+def _kind_of(name: str, homes: semconv.ActorKind) -> semconv.ActorKind:
+    """What kind of actor has a name; ``homes`` is what hosts are in this swarm."""
     if name in (COORDINATOR, AGGREGATOR):
         return semconv.ActorKind.COORDINATOR if name == COORDINATOR else semconv.ActorKind.AGGREGATOR
-    return semconv.ActorKind.HOST if name.startswith(host_name(0)[:-1]) else semconv.ActorKind.VALIDATOR
+    return homes if name.startswith(host_name(0)[:-1]) else semconv.ActorKind.VALIDATOR

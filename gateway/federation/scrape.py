@@ -13,13 +13,9 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
-
-from fastapi import APIRouter, Header, Response
 
 from federation.errors import SwarmError
 from telemetry import Telemetry
-from telemetry.prometheus import rendered
 
 EVERY_S = 5.0
 """Between two times that a process leaves its metrics."""
@@ -115,31 +111,3 @@ async def leaving(
 
 def _leave(snapshots: Snapshots, instance: str, telemetry: Telemetry, others: list[bytes]) -> None:
     snapshots.leave(instance, telemetry.metrics(), *others)
-
-
-def router(snapshots: Snapshots, instance: str, telemetry: Telemetry) -> APIRouter:
-    """The route for Prometheus over all processes of a federation, in whichever of them answers.
-
-    Args:
-        snapshots: where the others leave what they have measured.
-        instance: name of this process.
-        telemetry: of this process.
-    """
-    routes = APIRouter()
-
-    def page(accept: str) -> tuple[bytes, str]:
-        return rendered([telemetry.metrics(), *snapshots.found(besides=instance)], accept)
-
-    @routes.get(
-        "/metrics",
-        tags=["health"],
-        summary="Metrics of all processes, for Prometheus",
-        response_class=Response,
-        responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
-    )
-    async def metrics(accept: Annotated[str, Header()] = "") -> Response:
-        """OpenMetrics with exemplars for those who accept it, else the classic text format."""
-        made, content_type = await asyncio.to_thread(page, accept)
-        return Response(made, media_type=content_type)
-
-    return routes

@@ -15,6 +15,8 @@ from actors.config import AGGREGATOR, host_name
 from gateway.metrics import Gathering
 from telemetry import TelemetryConfig, semconv
 from telemetry.promnames import label_name, metric_name
+from telemetry.semconv import ActorKind
+from telemetry.testing import captured
 from tests.gateway.served import Served
 from workloads.null import NullWorkload
 
@@ -96,6 +98,18 @@ def test_a_silent_actor_is_left_out_and_counted(served: Served) -> None:
     instances = {sample.labels["instance"] for sample in found["target_info"]}
     assert host_name(0) in instances
     assert host_name(1) not in instances
+
+
+def test_hosts_of_a_federation_are_doors(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(served.swarm.facts, "doors", True)
+    with captured(actor_kind=ActorKind.CLERK) as clerk:
+
+        async def gather() -> list[bytes]:
+            return await Gathering(served.swarm, clerk.telemetry).of_actors()
+
+        assert len(served.do(gather)) == len(served.do(served.swarm.metrics))
+        kinds = {point.attributes[semconv.ATTR_ACTOR_KIND] for point in clerk.points(semconv.METRIC_ACTORS_SILENT)}
+    assert kinds == {"coordinator", "aggregator", "validator", "door"}
 
 
 def test_scrapes_at_one_moment_share_an_answer(served: Served) -> None:

@@ -8,13 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
 from actors.cluster import NoSwarmError
 from gateway.federation import scrape
 from gateway.federation.scrape import LARGEST, STALE_S, Snapshots
 from telemetry import Telemetry, semconv
+from telemetry.prometheus import rendered
 from telemetry.semconv import ActorKind
 from telemetry.testing import captured
 
@@ -86,11 +85,8 @@ def test_any_process_serves_all(tmp_path: Path) -> None:
         snapshots.leave("federation-0", first.telemetry.metrics())
         snapshots.leave("federation-clerk", clerk.telemetry.metrics(), door.telemetry.metrics())
         told(second.telemetry, 1)
-        app = FastAPI()
-        app.include_router(scrape.router(snapshots, "federation-1", second.telemetry))
-        with TestClient(app) as client:
-            answer = client.get("/metrics")
-        lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
+        page, _ = rendered([second.telemetry.metrics(), *snapshots.found(besides="federation-1")])
+    lines = [line for line in page.decode().splitlines() if not line.startswith("#")]
     found = {line.split('instance="')[1].split('"')[0]: line for line in lines if "submissions_total" in line}
     assert found["federation-0"].endswith(" 2.0")
     assert found["federation-1"].endswith(" 4.0")
