@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS := demo,grpc,parquet
+EXTRAS := demo,grpc,parquet,keychain
 # Ray and its traps: see actors/cluster.py.
 export RAY_AUTH_MODE ?= disabled
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV ?= 0
