@@ -59,7 +59,8 @@ class Aggregator:
         self._telemetry = telemetry or Telemetry.start(
             config.telemetry, actor_kind=semconv.ActorKind.AGGREGATOR, instance="aggregator"
         )
-        self._intake = Intake(config.workload.codec, Journal(journal), late_decay=config.late_decay)
+        kept = Journal(journal, erasing=config.federation is not None)
+        self._intake = Intake(config.workload.codec, kept, late_decay=config.used_late_decay)
         self._single = ThreadPoolExecutor(1, thread_name_prefix="aggregate")
         self._loop: Loop[Standing] = Loop(
             kind=semconv.ActorKind.AGGREGATOR, analyze=analyze, plan=plan, telemetry=self._telemetry
@@ -324,7 +325,7 @@ class Aggregator:
             raise RoundAbortedError(
                 round=state.terms.round,
                 reason=f"{found.standing_out} of {n} updates stand out, and the bound is {f}: somebody has to look at "
-                f"them before they count. Most of all at {', '.join(worst(agents, found.verdicts))}",
+                f"them before they count, most of all at {', '.join(worst(agents, found.verdicts, found.standing_out))}",
             )
         return chosen[-1]
 

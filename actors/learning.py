@@ -9,6 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from federation.errors import SwarmError
+from federation.privacy import PrivacyBudgetError
+
+PAUSE_S = 60.0
+"""Between two looks at a privacy budget that is spent."""
 
 
 class Learning:
@@ -64,14 +68,18 @@ class Learning:
     async def _rounds(self, rounds: int | None, until_converged: bool) -> None:
         count = 0
         while not self._enough.is_set() and (rounds is None or count < rounds):
-            begun = time.perf_counter()
+            begun, least = time.perf_counter(), 0.0
             try:
                 done = await self._run_round()
+            except PrivacyBudgetError:
+                done, least = {"converged": False}, PAUSE_S  # no round was begun, nor will one be until the renewal
+                count -= 1
             except SwarmError:
                 done = {"converged": False}  # it is in the journal with its reason; the next one may do better
             count += 1
             if until_converged and done["converged"]:
                 return
+            pause = max(self.interval_s, least) - (time.perf_counter() - begun)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(self.interval_s - (time.perf_counter() - begun), 0.0)):
+                async with asyncio.timeout(max(pause, 0.0)):
                     await self._enough.wait()

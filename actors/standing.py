@@ -116,7 +116,7 @@ def raised_quorum(*, n: int, f: int, standing_out: int, kept_out: int, newly_kep
     return max(n - f, min(expected, n - kept_out))
 
 
-def worst(agents: tuple[str, ...], verdicts: Verdicts) -> list[str]:
-    """Those of the agents with the highest scores; at most `MOST_NAMED`."""
+def worst(agents: tuple[str, ...], verdicts: Verdicts, count: int) -> list[str]:
+    """The ``count`` agents with the highest scores, worst first; at most `MOST_NAMED`."""
     scores = np.nan_to_num(verdicts.scores, nan=-np.inf)
-    return [agents[row] for row in np.argsort(-scores, kind="stable")[:MOST_NAMED].tolist()]
+    return [agents[row] for row in np.argsort(-scores, kind="stable")[: min(count, MOST_NAMED)].tolist()]

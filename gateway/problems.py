@@ -38,6 +38,7 @@ _STATUS_OF: Mapping[str, HTTPStatus] = {
     "request": HTTPStatus.BAD_REQUEST,
     "round": HTTPStatus.CONFLICT,
     "rule": HTTPStatus.CONFLICT,
+    "privacy": HTTPStatus.CONFLICT,
     "cluster": HTTPStatus.SERVICE_UNAVAILABLE,
     "swarm.silent": HTTPStatus.SERVICE_UNAVAILABLE,
     "config": HTTPStatus.UNPROCESSABLE_ENTITY,

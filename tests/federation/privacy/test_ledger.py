@@ -73,6 +73,21 @@ def test_less_noise_than_a_round_may_have_is_refused() -> None:
     ledger.grant(charge(1, noise_multiplier=NOISE * 0.5, rate=0.05), now=0.0)
 
 
+def test_what_is_affordable_is_what_is_granted() -> None:
+    ledger = PrivacyLedger(budget=BUDGET, started_at=0.0)
+    for granted in range(100):
+        left = ledger.affordable(noise_multiplier=NOISE, now=0.0)
+        try:
+            ledger, _ = ledger.grant(charge(granted), now=0.0)
+        except PrivacyBudgetError:
+            assert left == 0
+            break
+        assert ledger.affordable(noise_multiplier=NOISE, now=0.0) == left - 1
+    assert granted > 3
+    assert ledger.affordable(noise_multiplier=NOISE, now=ledger.renews_at) == granted
+    assert ledger.affordable(noise_multiplier=NOISE * 0.5, now=ledger.renews_at) == 0
+
+
 def test_a_refusal_changes_nothing_and_a_clock_that_goes_back_renews_nothing() -> None:
     ledger, granted = spent_out()
     before = ledger.to_dict()
