@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Annotated, Literal
 
 import msgspec
@@ -28,8 +27,9 @@ from workloads.patterns.rows import LATENCIES, MOST_SAMPLES, PRESENT, VALUES, co
 _Change = Annotated[float, Meta(ge=-1, le=1)]
 _Count = Annotated[int, Meta(ge=0, le=LARGEST_COUNT)]
 _Large = Annotated[int, Meta(ge=0, lt=2**53)]
-_LATENCY: Mapping[str | None, float] = {None: np.nan} | {word: place / 2 for place, word in enumerate(LATENCIES)}
-_SENT, _SAMPLES = 0, 1
+_LATENCY = {"": np.nan} | {word: place / 2 for place, word in enumerate(LATENCIES)}
+_AS_THEY_ARE = ((4, 1), (5, LARGEST_TEAM))
+"""Fields that are sent as they are, and what they are over; NaN stands for one that was not sent."""
 
 
 class _Weight(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
@@ -40,8 +40,9 @@ class _Weight(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fal
     best_composite: _Change = 0.0
     group_mean: _Change = 0.0
     tool_success_rate: _Change = 0.0
-    avg_latency_bucket: str | None = None
-    team_size: Annotated[int, Meta(ge=0, le=LARGEST_TEAM)] | None = None
+    # Defaults are not held against the type: these two say that nothing was sent, and no document can say that.
+    avg_latency_bucket: Literal["fast", "medium", "slow"] = ""  # pyright: ignore[reportAssignmentType]
+    team_size: Annotated[int, Meta(ge=0, le=LARGEST_TEAM)] = -1
     consecutive_successes: _Count = 0
     update_count: _Count = 0
     domain: Literal["frontend", "backend", "security", "infrastructure", "documentation", "general"] = "general"
@@ -97,11 +98,11 @@ def admitted_all(
     rows = np.zeros((m, dimension(keys)), np.float32)
     weights, known, unknown = np.zeros(m), np.zeros(m, np.int64), np.zeros(m, np.int64)
     faults: dict[int, SwarmError] = {}
-    lines: list[tuple[float, ...]] = []
+    said = _Said()
     owners: list[int] = []
     for place, document in enumerate(documents):
-        plain = _plain(document, space)
-        if plain is None:
+        delta = _plain(document, space)
+        if delta is None:
             try:
                 one = admitted(document, base=bases[place], current=current, space=space, round_number=round_number)
             except SwarmError as error:
@@ -109,58 +110,63 @@ def admitted_all(
                 continue
             rows[place], weights[place], known[place], unknown[place] = one.row, one.weight, one.known, one.unknown
             continue
-        total, found = plain
-        lines += found
         owners.append(place)
-        known[place] = len(found)
-        weights[place] = total or max((line[_SAMPLES] for line in found), default=1.0)
+        known[place] = len(delta.weights)
+        weights[place] = delta.total_experiences or said.largest(delta)
+        said.add(delta, space.places)
     if owners:
-        counts = known[owners]
         rows[owners, 2 * keys + keys * len(VALUES)] = mark(round_number)
-        said = np.fromiter(chain.from_iterable(lines), np.float64).reshape(-1, 2 + len(VALUES))
-        _scatter(said, np.repeat(np.array(owners, np.intp), counts), rows, bases=bases, current=current, keys=keys)
+        _scatter(said, np.repeat(np.array(owners, np.intp), known[owners]), rows, bases=bases, current=current)
     return AdmittedRows(rows=rows, weights=weights, known=known, unknown=unknown, faults=faults)
 
 
-def _plain(document: bytes, space: KeySpace) -> tuple[int, list[tuple[float, ...]]] | None:
-    """The declared total and, for each weight, place, samples and six numbers; None for what has to go the long way."""
-    places = space.places
+class _Said:
+    """What documents say, weight after weight, a list for each field: lists of numbers cost the collector nothing."""
+
+    __slots__ = ("numbers", "places", "samples")
+
+    def __init__(self) -> None:
+        self.places: list[int] = []
+        self.samples: list[int] = []
+        self.numbers: tuple[list[float], ...] = tuple([] for _ in VALUES)
+
+    def add(self, delta: _Delta, places: Mapping[str, int]) -> None:
+        weights = delta.weights.values()
+        self.places += [places[key] for key in delta.weights]
+        self.samples += [one.sample_size for one in weights]
+        confidence, best, mean, success, latency, team = self.numbers
+        confidence += [one.confidence for one in weights]
+        best += [one.best_composite for one in weights]
+        mean += [one.group_mean for one in weights]
+        success += [one.tool_success_rate for one in weights]
+        latency += [_LATENCY[one.avg_latency_bucket] for one in weights]
+        team += [one.team_size if one.team_size >= 0 else np.nan for one in weights]
+
+    @staticmethod
+    def largest(delta: _Delta) -> int:
+        return max((one.sample_size for one in delta.weights.values()), default=1)
+
+
+def _plain(document: bytes, space: KeySpace) -> _Delta | None:
+    """The document; None for what has to go the long way."""
     try:
         delta = _DECODER.decode(document)
-        found = [
-            (
-                places[key],
-                one.sample_size,
-                one.confidence,
-                one.best_composite,
-                one.group_mean,
-                one.tool_success_rate,
-                _LATENCY[one.avg_latency_bucket],
-                np.nan if one.team_size is None else one.team_size,
-            )
-            for key, one in delta.weights.items()
-            if key == f"{one.type}::{one.category}"
-        ]
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    return (delta.total_experiences, found) if len(found) == len(delta.weights) else None
+    places = space.places
+    known = all(key in places and key == f"{one.type}::{one.category}" for key, one in delta.weights.items())
+    return delta if known else None
 
 
-def _scatter(
-    said: NDArray[np.float64],
-    owners: NDArray[np.intp],
-    rows: Rows,
-    *,
-    bases: Sequence[Row],
-    current: Row,
-    keys: int,
-) -> None:
+def _scatter(said: _Said, owners: NDArray[np.intp], rows: Rows, *, bases: Sequence[Row], current: Row) -> None:
     """Write what was said into its owners' rows, in the arithmetic of `delta.row_of` and `admitted`."""
-    at = said[:, _SENT].astype(np.intp)
+    keys = rows.shape[1] // dimension(1)
+    at = np.array(said.places, np.intp)
     rows[owners, at] = 1
-    rows[owners, keys + at] = np.minimum(said[:, _SAMPLES], MOST_SAMPLES) / MOST_SAMPLES
+    rows[owners, keys + at] = np.minimum(np.array(said.samples, np.float64), MOST_SAMPLES) / MOST_SAMPLES
     values = np.zeros((len(rows), keys, len(VALUES)))
-    values[owners, at] = said[:, 2:]
+    for field, numbers in enumerate(said.numbers):
+        values[owners, at, field] = numbers
     ours = columns(current, keys).values
     same: dict[int, list[int]] = {}
     for owner in np.unique(owners).tolist():
@@ -168,7 +174,7 @@ def _scatter(
     for members in same.values():
         base = columns(bases[members[0]], keys)
         mine = values[members]
-        for field, unit in ((4, 1), (5, LARGEST_TEAM)):  # sent as they are; NaN stands for not at all
+        for field, unit in _AS_THEY_ARE:
             before = np.where(base.contributors >= PRESENT, base.values[:, field], 0).astype(np.float64)
             mine[:, :, field] = np.nan_to_num(mine[:, :, field] / unit - before)
         made = mine.astype(np.float32)

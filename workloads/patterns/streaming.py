@@ -155,13 +155,15 @@ class Streaming:
         cells = groups * CLASSES + classes_of(weights)
         said = np.rint(np.clip(rows[:, keys : 2 * keys], 0, 1) * np.float64(MOST_SAMPLES)).astype(np.int64)
         said[~present] = 0
-        for cell in np.unique(cells[kept]).tolist():
-            mine = np.flatnonzero(kept & (cells == cell))
-            group, place = divmod(cell, CLASSES)
-            counts[group, place] += present[mine].sum(axis=0)
-            sums[group, place] += values[mine].sum(axis=0)
-            samples[group] += said[mine].sum(axis=0)
-            members[group] += len(mine)
+        mine = np.flatnonzero(kept)
+        mine = mine[np.argsort(cells[mine], kind="stable")]
+        if len(mine):
+            filled, starts = np.unique(cells[mine], return_index=True)
+            where, places = np.divmod(filled, CLASSES)
+            counts[where, places] += np.add.reduceat(present[mine], starts, axis=0, dtype=np.int64)
+            sums[where, places] += np.add.reduceat(values[mine], starts, axis=0)
+            np.add.at(samples, where, np.add.reduceat(said[mine], starts, axis=0))
+            members += np.bincount(groups[mine], minlength=self.groups)
         if members.max(initial=0) > MOST_MEMBERS:
             raise SettingError(
                 name="streaming.groups", found=self.groups, needed=f"more: a group has over {MOST_MEMBERS} clients"
