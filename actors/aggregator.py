@@ -324,8 +324,8 @@ class Aggregator:
         if review:
             raise RoundAbortedError(
                 round=state.terms.round,
-                reason=f"{found.standing_out} of {n} updates stand out, and the bound is {f}: somebody has to look at "
-                f"them before they count, most of all at {', '.join(worst(agents, found.verdicts, found.standing_out))}",
+                reason=f"{found.standing_out} of {n} updates stand out, and the bound is {f}: they have to be looked at "
+                f"before they count. Worst first: {', '.join(worst(agents, found.verdicts, found.standing_out))}",
             )
         return chosen[-1]
 

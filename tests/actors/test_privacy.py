@@ -376,7 +376,7 @@ async def test_many_flagged_end_a_round_of_patterns_for_review(stage: Callable[.
     liars = frozenset(f"agent-{number:03d}" for number in range(5))  # 5 of 16: within f = 5, above 30 %
     attacked = partial(stage, 16, adversary=Adversary(agents=liars, attack=Scaled(factor=-2.0)))
     play = attacked(workload=fleet(16))
-    with pytest.raises(RoundAbortedError, match=r"5 of 16 updates stand out.*look at.*agent-000") as caught:
+    with pytest.raises(RoundAbortedError, match=r"5 of 16 updates stand out.*looked at.*agent-000") as caught:
         await play.coordinator.run_round.remote()
     assert str(caught.value).endswith(", ".join(sorted(liars)))
     status = await play.coordinator.status.remote()
