@@ -324,7 +324,7 @@ class Aggregator:
         if review:
             raise RoundAbortedError(
                 round=state.terms.round,
-                reason=f"{found.standing_out} of {n} updates stand out, and the bound is {f}: they have to be looked at "
+                reason=f"{found.standing_out} of {n} updates stand out, and the bound is {f}: they are to be looked at "
                 f"before they count. Worst first: {', '.join(worst(agents, found.verdicts, found.standing_out))}",
             )
         return chosen[-1]
