@@ -26,6 +26,8 @@ from examples.airline.comparison import (
     mean_attacked,
 )
 from examples.airline.live import learned_on_ray
+from examples.airline.pattern_report import pattern_findings, pattern_tables, save_patterns
+from examples.airline.patterns import PatternsPlan, compare_patterns, compare_private
 from examples.airline.plot import save
 from examples.airline.runs import data_file
 from federation.errors import SettingError
@@ -38,12 +40,21 @@ def main(
     agents: Annotated[int, typer.Option(min=1, help="Agents that the tasks are dealt to.")] = 10,
     liars: Annotated[int, typer.Option(min=0, help="Agents that are poisoned.")] = 3,
     pessimism: Annotated[float, typer.Option(min=0, max=1, help="With which all learn; 0 shows why.")] = 1.0,
+    patterns: Annotated[
+        bool, typer.Option("--patterns", help="Compare pattern weights with what all runs say, not policies.")
+    ] = False,
     ray: Annotated[bool, typer.Option("--ray", help="Also learn on a swarm of its own on Ray.")] = False,
-    plot: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("results/airline.png"),
+    plot: Annotated[Path | None, typer.Option(help="Where the picture goes.")] = None,
 ) -> None:
     """140 recorded runs of an airline agent become OTLP, trajectories, experiences and a policy of tools."""
     console = Console()
     try:
+        if patterns:
+            told = PatternsPlan(
+                path=str(data_file(data).absolute()), installations=agents, liars=liars, seeds=tuple(range(seeds))
+            )
+            _patterns(told, console, plot or Path("results/airline-patterns.png"))
+            return
         plan = Plan(
             path=str(data_file(data).absolute()),
             rounds=rounds,
@@ -64,7 +75,18 @@ def main(
                 learned_on_ray(plan, state_dir=Path(folder), tell=lambda line: console.print(line, style="dim"))
             )
         console.print(f"On Ray, seed 0: accuracy {found.accuracy:.3f}, expected reward {found.reward:.3f}")
-    console.print(f"Drawn to {save(comparison, plot)}")
+    console.print(f"Drawn to {save(comparison, plot or Path('results/airline.png'))}")
+
+
+def _patterns(plan: PatternsPlan, console: Console, plot: Path) -> None:
+    def tell(line: str) -> None:
+        console.print(line, style="dim")
+
+    found, private = compare_patterns(plan, tell=tell), compare_private(plan, tell=tell)
+    for table in pattern_tables(found, private, plan):
+        console.print(table)
+    console.print(pattern_findings(found, private, plan), markup=False, soft_wrap=True)
+    console.print(f"Drawn to {save_patterns(found, private, plan, plot)}")
 
 
 def table_of(comparison: Comparison, plan: Plan) -> Table:

@@ -22,6 +22,9 @@ from examples.airline.comparison import (
     mean_attacked,
 )
 from examples.airline.figures import Exam, Figures
+from examples.airline.pattern_report import pattern_findings, pattern_tables, save_patterns
+from examples.airline.patterns import FEDERATED as CLEAN
+from examples.airline.patterns import PatternsPlan, compare_patterns, compare_private, private_name
 from examples.airline.runs import FILE, VARIABLE, Run, data_file, runs_in
 from examples.airline.source import POOL, AirlineExperiences, trajectories_of
 from examples.airline.spans import bodies_of, requests_of
@@ -187,3 +190,29 @@ def test_the_federation_beats_agents_on_their_own() -> None:
     plan = Plan(path=str(RECORDED), seeds=(0,), rounds=40, liars=0)
     found = compare(plan)
     assert found.mean(FEDERATED, "accuracy")[0] > found.mean(ISOLATED, "accuracy")[0]
+
+
+def test_pattern_weights_come_near_what_all_runs_say(recorded: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingError):
+        PatternsPlan(path=str(recorded), installations=8, liars=3)
+    plan = PatternsPlan(path=str(recorded), installations=8, liars=2, seeds=(0, 1), fleets=(8, 60), epsilons=(8.0,))
+    found = compare_patterns(plan)
+    assert found.mean(CLEAN, "success")[0] < 0.02
+    for lie in ("inverted", "promoted"):
+        assert found.mean(f"unguarded mean, {lie}", "success")[0] > 0.1
+        assert found.mean(f"{CLEAN}, {lie}", "success")[0] < 0.02
+        assert found.mean(f"{CLEAN}, {lie}", "flagged") == (1.0, 0.0)
+    private = compare_private(plan)
+    assert private.mean(private_name(60), "success")[0] < private.mean(private_name(60, 8.0), "success")[0]
+    assert private.mean(private_name(60, 8.0), "success")[0] < private.mean(private_name(8, 8.0), "success")[0]
+    assert "100% of the liars" in pattern_findings(found, private, plan)
+    assert [table.row_count for table in pattern_tables(found, private, plan)] == [9, 4]
+    assert save_patterns(found, private, plan, tmp_path / "out" / "plot.png").stat().st_size > 10_000
+
+
+@needs_data
+def test_the_recordings_rates_survive_three_liars_of_ten() -> None:
+    plan = PatternsPlan(path=str(RECORDED), seeds=(0, 1, 2))
+    found = compare_patterns(plan)
+    assert found.mean(CLEAN, "success")[0] < found.mean("installations alone", "success")[0]
+    assert found.mean(f"{CLEAN}, inverted", "success")[0] < 0.05 < found.mean("unguarded mean, inverted", "success")[0]
