@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from gateway import bench, control, demo, doctor, ingestion, inspection, registry, serving
+from gateway.client import commands as client
 from gateway.exits import table
 
 _EPILOG = f"Exit codes:\n\n{table()}"
@@ -54,6 +55,7 @@ app.command("rollback")(inspection.rollback)
 app.command("doctor")(doctor.doctor)
 app.add_typer(bench.app, name="bench")
 app.add_typer(registry.app, name="registry")
+app.add_typer(client.app, name="client")
 
 
 def main() -> None:

@@ -23,6 +23,10 @@ class Exit(IntEnum):
     UNKNOWN_RELEASE = 10
     STATE = 11
     NO_ACTOR = 12
+    NO_CONSENT = 13
+    NO_FEDERATION = 14
+    REFUSED = 15
+    UNTRUSTED = 16
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -33,7 +37,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.USAGE: "an unknown option or command, or a setting outside of what it may be",
     Exit.NO_CLUSTER: "no Ray cluster at the address, or it did not let us in",
     Exit.NO_SWARM: "the cluster runs no swarm",
-    Exit.NO_RELEASE: "a round without a release: no quorum, too few updates for the rule, aborted, privacy budget spent",
+    Exit.NO_RELEASE: "a round without a release: no quorum, too few updates for the rule, aborted, no privacy left",
     Exit.BAD_DATA: "experiences that cannot be read",
     Exit.FAULT_FOUND: "`doctor` found a fault",
     Exit.SWARM_RUNNING: "the cluster runs a swarm already",
@@ -41,6 +45,10 @@ MEANINGS: dict[Exit, str] = {
     Exit.UNKNOWN_RELEASE: "no such release, or one that does not verify",
     Exit.STATE: "the state directory cannot be used: journal, keys or permissions",
     Exit.NO_ACTOR: "an actor of the swarm has ended for good; `down` and `up` make it anew",
+    Exit.NO_CONSENT: "this installation takes no part in a federation: no consent, or not registered",
+    Exit.NO_FEDERATION: "the federation gives no answer; what is to be sent waits",
+    Exit.REFUSED: "the federation refuses: quarantine, limits, schema",
+    Exit.UNTRUSTED: "what came from the federation does not verify: signature, checksum, key, certificate",
     Exit.INTERRUPTED: "interrupted by Ctrl-C",
     Exit.TERMINATED: "ended by SIGTERM",
 }
@@ -55,6 +63,21 @@ _BY_CODE: dict[str, Exit] = {
     "coordinator.changed_key": Exit.STATE,
     "round.fault_bound": Exit.USAGE,
     "config": Exit.USAGE,
+    "client.consent": Exit.NO_CONSENT,
+    "client.not_registered": Exit.NO_CONSENT,
+    "client.unreachable": Exit.NO_FEDERATION,
+    "client.server_failed": Exit.NO_FEDERATION,
+    "client.answer": Exit.NO_FEDERATION,
+    "client.redirect": Exit.UNTRUSTED,
+    "client.untrusted.signature": Exit.UNTRUSTED,
+    "client.untrusted.checksum": Exit.UNTRUSTED,
+    "client.untrusted.server_key": Exit.UNTRUSTED,
+    "client.untrusted.certificate": Exit.UNTRUSTED,
+    "client.folder": Exit.STATE,
+    "client.write": Exit.STATE,
+    "client.busy": Exit.STATE,
+    "client.damaged": Exit.STATE,
+    "client": Exit.REFUSED,
     "round": Exit.NO_RELEASE,
     "rule": Exit.NO_RELEASE,
     "privacy.ledger": Exit.STATE,

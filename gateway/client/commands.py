@@ -1,0 +1,416 @@
+"""Commands of an installation: consent, register, learn, push, pull, sync, status, report, appeal, deregister.
+
+They do what `FederationClient` does, in the same state folder as the plugin that holds one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.connection import run
+from gateway.options import AsJson, Strict
+from gateway.output import Output
+
+if TYPE_CHECKING:
+    from gateway.client import FederationClient
+    from gateway.client.reading import Read
+
+DEFAULT_URL = "http://127.0.0.1:8470"
+
+app = typer.Typer(
+    name="client",
+    help="An installation in a federation: nothing leaves it without consent, and what leaves it is numbers.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        envvar="SWARMLORE_FEDERATION_URL",
+        help=f"Where the federation is; by default where this installation is registered, else {DEFAULT_URL}.",
+    ),
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir",
+        envvar="SWARMLORE_CLIENT_DIR",
+        help="Folder of the installation; by default in ~/.local/state.",
+        file_okay=False,
+    ),
+]
+Authority = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca", envvar="SWARMLORE_FEDERATION_CA", help="Certificate authority to trust, in PEM.", dir_okay=False
+    ),
+]
+Certificate = Annotated[
+    Path | None,
+    typer.Option(
+        "--certificate",
+        envvar="SWARMLORE_CLIENT_CERTIFICATE",
+        help="Certificate to show to the server, in PEM, with its key or beside --certificate-key.",
+        dir_okay=False,
+    ),
+]
+CertificateKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--certificate-key", envvar="SWARMLORE_CLIENT_CERTIFICATE_KEY", help="Its key, in PEM.", dir_okay=False
+    ),
+]
+Pin = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pin",
+        envvar="SWARMLORE_FEDERATION_PINS",
+        help="cert-sha256:HEX of the server's certificate or spki-sha256:HEX of its public key; more for spares.",
+    ),
+]
+ServerKey = Annotated[
+    str | None,
+    typer.Option(
+        "--server-key",
+        envvar="SWARMLORE_FEDERATION_KEY",
+        help="ed25519:BASE64 that signs releases; by default the one that the first registration shows is kept.",
+    ),
+]
+LocalPriority = Annotated[
+    bool,
+    typer.Option(
+        "--local-priority", envvar="SWARMLORE_LOCAL_PRIORITY", help="Own patterns weigh 0.7, whatever their number."
+    ),
+]
+Experiences = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--experiences",
+        help="Learn from this file first: JSON lines of experiences, or OTLP in JSON with agents' spans.",
+        dir_okay=False,
+    ),
+]
+Agent = Annotated[str | None, typer.Option("--agent", help="Take this agent's experiences only.")]
+TaskType = Annotated[str, typer.Option("--task-type", help="What kind of task the runs in spans are.")]
+
+Trusted = dict[str, Any]
+
+
+@app.callback()
+def _shared(
+    context: typer.Context,
+    url: Url = None,
+    state_dir: Folder = None,
+    ca: Authority = None,
+    certificate: Certificate = None,
+    certificate_key: CertificateKey = None,
+    pin: Pin = None,
+    server_key: ServerKey = None,
+    local_priority: LocalPriority = False,
+) -> None:
+    context.obj = {
+        "url": url,
+        "state_dir": state_dir,
+        "ca_file": ca,
+        "certificate": certificate,
+        "certificate_key": certificate_key,
+        "pins": tuple(pin or ()),
+        "server_key": server_key,
+        "local_priority": local_priority,
+    }
+
+
+def consent(
+    context: typer.Context,
+    on: Annotated[
+        bool | None, typer.Option("--on/--off", help="Give it, or take it back and leave the federation.")
+    ] = None,
+    analytics: Annotated[bool, typer.Option("--analytics", help="Agree to analytics, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show whether this installation may take part, or change it. It is off until it is given."""
+
+    def work(client: FederationClient, output: Output) -> None:
+        told = True
+        if on:
+            client.give_consent(analytics=analytics)
+        elif on is False:
+            told = client.revoke_consent()
+        found = client.consent
+        output.document(
+            {
+                "federation": found is not None,
+                "analytics": found is not None and found.analytics,
+                "day": found.day if found else None,
+                "server_told": told,
+            }
+        )
+        if found is None:
+            output.text("no consent: nothing leaves this installation")
+            if not told:
+                output.text("the server could not be told yet; `swarmlore client deregister` tries again")
+        else:
+            output.text(f"consent to the federation since {found.day}{', and to analytics' if found.analytics else ''}")
+
+    _with_client(context, work, as_json)
+
+
+def register(
+    context: typer.Context,
+    enrolment_code: Annotated[
+        str | None,
+        typer.Option("--enrolment-code", envvar="SWARMLORE_ENROLMENT_CODE", help="Where the federation asks for one."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register with the federation, or renew the token. Needs consent."""
+
+    def work(client: FederationClient, output: Output) -> None:
+        found = client.register(enrolment_code)
+        token = client.status()["token"]
+        output.document(
+            {
+                "client": found.client,
+                "server": found.server,
+                "server_key": found.server_key,
+                "token": token,
+                "token_expires_at": found.expires_at,
+            }
+        )
+        output.text(f"registered as {found.client} at {found.server}")
+        output.text(f"pinned {found.server_key}; the token is in the {token}")
+
+    _with_client(context, work, as_json)
+
+
+def learn(
+    context: typer.Context,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", dir_okay=False)] = None,
+    agent: Agent = None,
+    task_type: TaskType = "other",
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Learn from files and from what was recorded. Nothing is sent."""
+
+    def work(client: FederationClient, output: Output) -> None:
+        from gateway.client.views import learned_facts, learned_line
+
+        made = _read(client, files, agent, task_type, strict=strict, output=output)
+        found = client.learn(made.experiences if made else ())
+        output.document(learned_facts(found, made))
+        output.text(learned_line(found, made))
+
+    _with_client(context, work, as_json)
+
+
+def push(
+    context: typer.Context,
+    experiences: Experiences = None,
+    agent: Agent = None,
+    task_type: TaskType = "other",
+    strict: Strict = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send what differs from the release, and what waits and is due."""
+
+    def work(client: FederationClient, output: Output) -> None:
+        from gateway.client.views import pushed_facts, pushed_line, show_delta
+
+        made = _read(client, experiences, agent, task_type, strict=strict, output=output)
+        client.learn(made.experiences if made else ())
+        delta = client.extract_delta()
+        if dry_run:
+            output.document(show_delta(delta, output))
+            return
+        flushed = client.flush()
+        found = client.push(delta)
+        output.document({"flushed": [pushed_facts(one) for one in flushed], "pushed": pushed_facts(found)})
+        for one in (*flushed, found):
+            output.text(pushed_line(one))
+        if found.error is not None:
+            raise found.error
+
+    _with_client(context, work, as_json)
+
+
+def pull(context: typer.Context, as_json: AsJson = False) -> None:
+    """Fetch the release, verify it, and put it into force."""
+
+    def work(client: FederationClient, output: Output) -> None:
+        from gateway.client.views import meter, pulled_facts, pulled_line, swapped_facts, swapped_line
+
+        with meter(output) as shown:
+            found = client.pull(progress=shown.arrived)
+        swapped = client.hot_swap()
+        output.document({"pulled": pulled_facts(found), "swapped": swapped_facts(swapped)})
+        output.text(pulled_line(found))
+        output.text(swapped_line(swapped))
+
+    _with_client(context, work, as_json)
+
+
+def sync(
+    context: typer.Context,
+    experiences: Experiences = None,
+    agent: Agent = None,
+    task_type: TaskType = "other",
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Go through the whole cycle: learn, send what waits, pull, apply, send what is new, report."""
+
+    def work(client: FederationClient, output: Output) -> None:
+        from gateway.client.views import meter, show_synced, synced_facts
+
+        made = _read(client, experiences, agent, task_type, strict=strict, output=output)
+        if made:
+            client.learn(made.experiences)
+        with meter(output) as shown:
+            found = client.sync(shown.step)
+        output.document(synced_facts(found))
+        show_synced(found, output)
+        problem = found.skipped or next(iter(found.problems), None)
+        if problem is not None:
+            raise problem
+
+    _with_client(context, work, as_json)
+
+
+def status(context: typer.Context, as_json: AsJson = False) -> None:
+    """Show where this installation stands. Asks nobody."""
+
+    def work(client: FederationClient, output: Output) -> None:
+        from gateway.client.views import show_status
+
+        found = client.status()
+        output.document(found)
+        show_status(found, output)
+
+    _with_client(context, work, as_json)
+
+
+def report(
+    context: typer.Context,
+    send: Annotated[bool, typer.Option("--send/--show", help="Tell the federation, or only show.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how often tools failed under each release: by this a bad one is rolled back."""
+
+    def work(client: FederationClient, output: Output) -> None:
+        from gateway.client.views import report_facts, show_report
+
+        found = client.report(send=send)
+        output.document(report_facts(found))
+        show_report(found, output)
+
+    _with_client(context, work, as_json)
+
+
+def appeal(
+    context: typer.Context,
+    statement: Annotated[str, typer.Argument(help="What the operator shall read. It is sent as it is.")],
+    as_json: AsJson = False,
+) -> None:
+    """Ask who runs the federation to review a quarantine."""
+
+    def work(client: FederationClient, output: Output) -> None:
+        client.appeal(statement)
+        output.document({"status": "recorded"})
+        output.text("the appeal is recorded; an operator decides")
+
+    _with_client(context, work, as_json)
+
+
+def deregister(context: typer.Context, as_json: AsJson = False) -> None:
+    """Leave the federation: the server forgets this installation, and what came from it goes."""
+
+    def work(client: FederationClient, output: Output) -> None:
+        client.deregister()
+        output.document({"status": "deregistered"})
+        output.text("deregistered; the server forgets this installation within a day, and own patterns stay")
+
+    _with_client(context, work, as_json)
+
+
+for _command in (consent, register, learn, push, pull, sync, status, report, appeal, deregister):
+    app.command(_command.__name__)(_command)
+
+
+def _with_client(context: typer.Context, work: Callable[[FederationClient, Output], None], as_json: bool) -> None:
+    output = Output(as_json=as_json)
+
+    async def job() -> None:
+        await _in_thread(lambda: work(_client(context.obj), output))
+
+    run(job, output)
+
+
+async def _in_thread(work: Callable[[], None]) -> None:
+    """Work that waits for the network, in a thread that an interrupt need not wait for: all writes are whole."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def finish(error: Exception | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def target() -> None:
+        found: Exception | None = None
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - handed to the thread that waits
+            found = error
+        with contextlib.suppress(RuntimeError):  # interrupted: nobody waits any more
+            loop.call_soon_threadsafe(finish, found)
+
+    threading.Thread(target=target, daemon=True).start()
+    await done
+
+
+def _client(found: dict[str, Any]) -> FederationClient:
+    from gateway.client import ClientSettings, FederationClient
+    from gateway.client.folder import Folder as StateFolder
+    from gateway.client.settings import default_state_dir
+    from gateway.client.standing import standing_in
+
+    given = dict(found)
+    url, state_dir = given.pop("url"), given.pop("state_dir") or default_state_dir()
+    server = url or standing_in(StateFolder(state_dir)).server or DEFAULT_URL
+    keychain = False if os.environ.get("SWARMLORE_KEYCHAIN") == "0" else None
+    return FederationClient(ClientSettings.of(server, state_dir=state_dir, keychain=keychain, **given))
+
+
+def _read(
+    client: FederationClient,
+    files: list[Path] | None,
+    agent: str | None,
+    task_type: str,
+    *,
+    strict: bool,
+    output: Output,
+) -> Read | None:
+    if not files:
+        return None
+    from gateway.client.reading import read
+
+    with output.progress(f"reading {len(files)} files"):
+        found = read(files, space=client.space, agent=agent, task_type=task_type, strict=strict)
+    if found.skipped:
+        output.note(f"{found.skipped} of {found.lines} lines were no experiences and are left out")
+    return found
