@@ -22,7 +22,7 @@ from dashboards.panels import (
 )
 from dashboards.queries import increase, largest, legend, select, total
 from telemetry import semconv
-from telemetry.semconv import ReleaseRole, RolloutStage
+from telemetry.semconv import ReleaseRole, RolloutDecision, RolloutStage
 
 WORSE = 0.05
 """Relative rise of the error rate above which a release is rolled back."""
@@ -61,6 +61,7 @@ def delivery() -> dict[str, Any]:
     before, after = error_rate(ReleaseRole.CURRENT), error_rate(ReleaseRole.CANDIDATE)
     age = largest(select(semconv.METRIC_RELEASE_AGE_DURATION))
     window = largest(select(semconv.METRIC_WINDOW_DURATION))
+    decided = select(semconv.METRIC_ROLLOUT_DECISIONS, unlike={semconv.ATTR_ROLLOUT_DECISION: RolloutDecision.WAIT})
     name = common_model.BigValueTextMode("name")
     version = legend(semconv.ATTR_RELEASE_SEMANTIC_VERSION)
     numbers = [
@@ -91,7 +92,7 @@ def delivery() -> dict[str, Any]:
             "Error rate, against before",
             "By how much more calls fail for clients that have the new release than for the others. Above "
             f"{WORSE:.0%} it is rolled back by itself.",
-            Query(expr=f"{after} / ({before} > 0) - 1"),
+            Query(expr=f"{after} / ({before} > 0) - 1", instant=True),
             unit=FRACTION,
             steps=((None, GREEN), (WORSE / 2, YELLOW), (WORSE, RED)),
             decimals=1,
@@ -157,14 +158,13 @@ def delivery() -> dict[str, Any]:
     )
     decisions = chart(
         "What was decided?",
-        "Decisions on rollouts.",
+        "Decisions on rollouts, without those to wait. `await_approval` goes on until an operator approves.",
         Query(
-            expr=total(increase(select(semconv.METRIC_ROLLOUT_DECISIONS)), semconv.ATTR_ROLLOUT_DECISION),
-            legend=legend(semconv.ATTR_ROLLOUT_DECISION),
+            expr=total(increase(decided), semconv.ATTR_ROLLOUT_DECISION), legend=legend(semconv.ATTR_ROLLOUT_DECISION)
         ),
         bars=True,
         stacked=True,
-        colours={"wait": BLUE, "promote": GREEN, "await_approval": YELLOW, "roll_back": RED},
+        colours={"promote": GREEN, "await_approval": YELLOW, "roll_back": RED},
     )
     return dashboard(
         DELIVERY,

@@ -35,8 +35,8 @@ def federation() -> dict[str, Any]:
     refused = select(semconv.METRIC_SUBMISSIONS, none_of={semconv.ATTR_ANSWER_CODE: TAKEN})
     pending = select(semconv.METRIC_WINDOW_PARTICIPANTS)
     needed = largest(select(semconv.METRIC_WINDOW_PARTICIPANTS_NEEDED))
-    clients = select(semconv.METRIC_CLIENTS)
     active = select(semconv.METRIC_CLIENTS, where={semconv.ATTR_CLIENT_STATE: ClientState.ACTIVE})
+    inactive = select(semconv.METRIC_CLIENTS, unlike={semconv.ATTR_CLIENT_STATE: ClientState.ACTIVE})
     spent = largest(select(semconv.METRIC_PRIVACY_EPSILON_SPENT))
     budget = largest(select(semconv.METRIC_PRIVACY_EPSILON_BUDGET))
     unheard = select(semconv.METRIC_PRIVACY_REQUESTS, where={semconv.ATTR_OUTCOME: Outcome.REFUSED})
@@ -112,11 +112,11 @@ def federation() -> dict[str, Any]:
         table_legend=True,
     )
     standing = chart(
-        "Where do clients stand?",
-        "Clients by state. A step in those in quarantine is an attack, or a faulty version of the client.",
-        Query(expr=largest(clients, semconv.ATTR_CLIENT_STATE), legend=legend(semconv.ATTR_CLIENT_STATE)),
-        stacked=True,
-        colours={"active": GREEN, "quarantined": RED, "deregistered": GREY},
+        "Who is kept out, or has left?",
+        "Clients that are not active, by state. A step in those in quarantine is an attack, or a faulty version of the "
+        "client. Those that have left are forgotten within a day.",
+        Query(expr=largest(inactive, semconv.ATTR_CLIENT_STATE), legend=legend(semconv.ATTR_CLIENT_STATE)),
+        colours={"quarantined": RED, "deregistered": GREY},
     ).links([link_to(TRUST, "Byzantine and trust")])
     filling = chart(
         "Does the window fill?",
