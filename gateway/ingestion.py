@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
@@ -92,7 +92,7 @@ def ingest(
         )
         reading = Reading()
         with output.progress(f"reading {len(files)} files"):
-            trajectories = _assembled(files, assembler, reading, strict=strict, output=output)
+            trajectories = assembled(files, assembler, reading, strict=strict, note=output.note)
         chosen = chosen or _learned(trajectories)
         conversion = Conversion(layout=chosen, credit=cast("Any", credit), clip=clip)
         converted = conversion.convert(trajectories)
@@ -130,16 +130,22 @@ def lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
         raise SettingError(name="FILE", found=str(path), needed=f"a file that can be read ({error})") from error
 
 
-def _assembled(
-    files: Sequence[Path], assembler: Assembler, reading: Reading, *, strict: bool, output: Output
+def assembled(
+    files: Sequence[Path], assembler: Assembler, reading: Reading, *, strict: bool, note: Callable[[str], None]
 ) -> list[Trajectory]:
+    """The trajectories in files of OTLP in JSON; ``reading`` counts the lines, and ``note`` is told the first bad ones.
+
+    Raises:
+        SettingError: when a file cannot be read.
+        ExperienceLineError: for the first bad line, with ``strict``.
+    """
     found: list[Trajectory] = []
     for path in files:
         for number, line in lines(path):
             reading.lines += 1
             reason = _read(line, assembler, found)
             if reason:
-                _bad(path, number, reason, reading, strict=strict, output=output)
+                _bad(path, number, reason, reading, strict=strict, note=note)
     return found + assembler.finish()
 
 
@@ -159,7 +165,7 @@ def _read(line: bytes | None, assembler: Assembler, found: list[Trajectory]) -> 
     return f"{request.rejected} rejected: {request.problem}" if request.rejected else ""
 
 
-def _bad(path: Path, number: int, reason: str, reading: Reading, *, strict: bool, output: Output) -> None:
+def _bad(path: Path, number: int, reason: str, reading: Reading, *, strict: bool, note: Callable[[str], None]) -> None:
     from federation.errors import ExperienceLineError
 
     if strict:
@@ -168,7 +174,7 @@ def _bad(path: Path, number: int, reason: str, reading: Reading, *, strict: bool
     reading.reasons[reason] += 1
     if len(reading.shown) < SHOWN_LINES:
         reading.shown.append(f"{path}, line {number}: {reason}")
-        output.note(reading.shown[-1])
+        note(reading.shown[-1])
 
 
 def _layout(path: Path | None, tools: str | None) -> Layout | None:

@@ -48,11 +48,41 @@ Enrolled = Annotated[
 ]
 Experiences = Annotated[
     list[Path] | None,
-    typer.Option("--experiences", help="JSON lines or Parquet, one experience a line.", dir_okay=False),
+    typer.Option(
+        "--experiences",
+        help="JSON lines or Parquet, one experience a line; for patterns JSON lines, or OTLP in JSON.",
+        dir_okay=False,
+    ),
 ]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys",
+        help="For patterns: a file with a type::category a line, as tool::Read; by default those of coding agents.",
+        dir_okay=False,
+    ),
+]
+Contributors = Annotated[
+    int, typer.Option("--min-contributors", min=1, help="For patterns: installations that a key needs.")
+]
+Epsilon = Annotated[float | None, typer.Option("--epsilon", min=0.0, help="Private rounds: epsilon of each release.")]
+EpsilonYear = Annotated[
+    float | None, typer.Option("--epsilon-year", min=0.0, help="With --epsilon: of all releases of a year; 8.")
+]
+Clip = Annotated[
+    float | None, typer.Option("--clip", min=0.0, help="With --epsilon: L2 norm that updates are clipped to; 1.")
+]
+Unscreened = Annotated[
+    bool,
+    typer.Option(
+        "--unscreened",
+        help="With --epsilon: no update is left out for what is in it, so that the promise of privacy is whole.",
+    ),
+]
+RoundBudget = Annotated[float, typer.Option("--round-budget", min=0.001, help="Seconds that a round should take.")]
 Strict = Annotated[bool, typer.Option("--strict", help="A bad line is fatal, instead of skipped and counted.")]
 WorkloadName = Annotated[
-    str, typer.Option("--workload", help="Without --experiences: digits, or null to learn nothing.")
+    str, typer.Option("--workload", help="digits, patterns, or null to learn nothing; patterns take --experiences.")
 ]
 Validators = Annotated[int, typer.Option("--validators", min=1, help="How many measure convergence.")]
 FaultBound = Annotated[

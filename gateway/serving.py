@@ -13,28 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from federation.errors import SettingError, SwarmError
-from gateway.connection import STATE_DIR, connected, marked, run
-from gateway.control import GRACE_S, begun, configuration
-from gateway.options import (
-    Address,
-    Alpha,
-    AsJson,
-    Deadline,
-    Enrolled,
-    Experiences,
-    FaultBound,
-    Hosts,
-    Interval,
-    Otlp,
-    RuleText,
-    RunId,
-    Seed,
-    StateDir,
-    Strict,
-    Validators,
-    WorkloadName,
-)
+from gateway.connection import connected, marked, run
+from gateway.control import GRACE_S
+from gateway.options import Address, AsJson
 from gateway.output import Output
+from gateway.start import Start, begun, configuration, with_start
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -61,6 +44,7 @@ class BindError(SwarmError):
         )
 
 
+@with_start
 def serve(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes one that is free.")] = 8080,
@@ -71,24 +55,10 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen for other machines without a token: anybody may run rounds.")
     ] = False,
-    start: Annotated[
+    first: Annotated[
         bool, typer.Option("--start", help="Start a swarm first, with the options below, as `up` does.")
     ] = False,
     address: Address = "auto",
-    agents: Enrolled = 100,
-    experiences: Experiences = None,
-    strict: Strict = False,
-    workload: WorkloadName = "digits",
-    hosts: Hosts = None,
-    validators: Validators = 1,
-    fault_bound: FaultBound = None,
-    deadline: Deadline = 30.0,
-    interval: Interval = None,
-    rule: RuleText = None,
-    alpha: Alpha = 0.5,
-    seed: Seed = 0,
-    run_id: RunId = "swarm",
-    otlp: Otlp = None,
     layout: Annotated[
         Path | None,
         typer.Option(
@@ -98,7 +68,8 @@ def serve(
             dir_okay=False,
         ),
     ] = None,
-    state_dir: StateDir = STATE_DIR,
+    *,
+    start: Start,
     as_json: AsJson = False,
 ) -> None:
     """Serve page, REST and event stream of a running swarm, or with --start of a new one, until Ctrl-C.
@@ -112,35 +83,18 @@ def serve(
         from gateway.learning import layout_from, layout_of
 
         token = _token(token_file, host, insecure=insecure)
-        if not start:
+        if not first:
             chosen = None if layout is None else layout_from(layout)
-            await listen(await connected(address, state_dir), host, port, token, output, layout=chosen)
+            await listen(await connected(address, start.state_dir), host, port, token, output, layout=chosen)
             return
-        chosen = layout_of(experiences or []) if layout is None else layout_from(layout)
-        config, report = configuration(
-            paths=experiences or [],
-            strict=strict,
-            workload=workload,
-            agents=agents,
-            alpha=alpha,
-            rule=rule,
-            otlp=otlp,
-            settings={
-                "run": run_id,
-                "seed": seed,
-                "hosts": hosts,
-                "validators": validators,
-                "fault_bound": fault_bound,
-                "deadline_s": deadline,
-                "state_dir": state_dir,
-            },
-        )
+        chosen = layout_of(start.experiences or []) if layout is None else layout_from(layout)
+        config, found = configuration(start, output)
         own = address in ("auto", "local")
-        swarm = await begun(config, report, "local" if own else address, output)
+        swarm = await begun(config, found, "local" if own else address, output)
         try:
-            with marked(swarm.facts["address"], state_dir) if own else contextlib.nullcontext():
-                if interval is not None:
-                    await swarm.start_learning(interval)
+            with marked(swarm.facts["address"], start.state_dir) if own else contextlib.nullcontext():
+                if start.interval is not None:
+                    await swarm.start_learning(start.interval)
                 serving = listen(swarm, host, port, token, output, layout=chosen)
                 await (_while_there(swarm, serving, output) if own else serving)
         finally:
