@@ -15,6 +15,7 @@ from actors.agent import Complaint, Reading
 from actors.config import AGGREGATOR, COORDINATOR, host_name, validator_name
 from examples.drill.ingestion import take_in
 from examples.drill.parts import FEATURES, Systems, TornWorkload, write_experiences
+from examples.drill.private import private_config, spend
 from examples.drill.troublemakers import Script, Trouble, Troublemakers
 from federation.errors import SwarmError
 from gateway.learning import agent_names
@@ -57,7 +58,7 @@ async def drill(endpoint: str, folder: Path, say: Say = print) -> None:
     """
     telemetry = TelemetryConfig(endpoint=endpoint, timeout_s=10.0, environment="drill")
     gateway = Telemetry.start(telemetry, actor_kind=semconv.ActorKind.GATEWAY, instance="gateway")
-    await asyncio.to_thread(cluster.join, "local")  # one cluster for both swarms; the process leaves it at its end
+    await asyncio.to_thread(cluster.join, "local")  # one cluster for all swarms; the process leaves it at its end
     async with _swarm(_troubled(folder, telemetry)) as swarm:
         await _rounds(swarm, say)
         await _drained(swarm, say)
@@ -72,6 +73,9 @@ async def drill(endpoint: str, folder: Path, say: Say = print) -> None:
     async with _swarm(_committed(folder, telemetry)) as swarm:
         say("commit and reveal")
         await swarm.run_round()
+        await _drained(swarm, say)
+    async with _swarm(private_config(AGENTS, folder / "private", telemetry)) as swarm:
+        await spend(swarm, say)
         await _drained(swarm, say)
     await asyncio.to_thread(gateway.stop, 5.0)
     await asyncio.to_thread(cluster.leave)
