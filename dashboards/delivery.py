@@ -21,10 +21,11 @@ from dashboards.panels import (
     states,
 )
 from dashboards.queries import increase, largest, legend, select, total
+from federation.error_rates import ErrorBound
 from telemetry import semconv
 from telemetry.semconv import ReleaseRole, RolloutDecision, RolloutStage
 
-WORSE = 0.05
+WORSE = ErrorBound().worse
 """Relative rise of the error rate above which a release is rolled back."""
 
 STAGE_WORDS = {

@@ -19,6 +19,7 @@ from gateway.client.folder import Folder
 from gateway.client.outbox import Outbox, Pushed
 from gateway.client.settings import ClientSettings
 from gateway.client.standing import Consent, Standing
+from gateway.client.telling import ClientTelling
 
 if TYPE_CHECKING:
     from gateway.client.delta import Delta
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from gateway.client.releases import Pulled, Releases
     from gateway.client.reporting import Reported, Reporting
     from gateway.client.sync import OnProgress, Synced
+    from telemetry import Telemetry
     from workloads.patterns import Installed, KeySpace
 
 LOG = "sync-log.jsonl"
@@ -47,6 +49,7 @@ class FederationClient:
         clock: Unix time.
         draw: makes so many random bytes.
         on_change: told of every change of the weights in force, after it is written.
+        telemetry: of the process, which is told of pushes and pulls; None for silence.
     """
 
     def __init__(
@@ -56,9 +59,11 @@ class FederationClient:
         clock: Callable[[], float] = time.time,
         draw: Callable[[int], bytes] = secrets.token_bytes,
         on_change: Callable[[Swapped], None] | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.settings = ClientSettings(server=settings) if isinstance(settings, str) else settings
         self._clock, self._draw, self._on_change = clock, draw, on_change
+        self._telling = ClientTelling(telemetry)
         self.folder = Folder(self.settings.state_dir)
         self.account = Account(
             self.settings,
@@ -68,7 +73,9 @@ class FederationClient:
             clock=clock,
             draw=draw,
         )
-        self.outbox = Outbox(self.folder, self.account, lambda: self.protocol, clock=clock, draw=draw)
+        self.outbox = Outbox(
+            self.folder, self.account, lambda: self.protocol, clock=clock, draw=draw, telling=self._telling
+        )
 
     # What needs the workload, or the network, is imported here.
 
@@ -104,7 +111,9 @@ class FederationClient:
         """Fetches releases."""
         from gateway.client.releases import Releases
 
-        return Releases(self.folder, self.memory, self.account, lambda: self.protocol, self.space)
+        return Releases(
+            self.folder, self.memory, self.account, lambda: self.protocol, self.space, telling=self._telling
+        )
 
     @cached_property
     def diary(self) -> Diary:

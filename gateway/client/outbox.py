@@ -24,6 +24,7 @@ from gateway.client.errors import (
 )
 from gateway.client.folder import Folder
 from gateway.client.pending import Pending, Queue
+from gateway.client.telling import ClientTelling
 
 if TYPE_CHECKING:
     from gateway.client.delta import Delta
@@ -83,6 +84,7 @@ class Outbox:
         protocol: to the server.
         clock: Unix time.
         draw: makes so many random bytes.
+        telling: told of each attempt.
     """
 
     def __init__(
@@ -93,9 +95,10 @@ class Outbox:
         *,
         clock: Callable[[], float],
         draw: Callable[[int], bytes],
+        telling: ClientTelling,
     ) -> None:
         self._folder, self._account, self._protocol = folder, account, protocol
-        self._clock, self._draw = clock, draw
+        self._clock, self._draw, self._telling = clock, draw, telling
 
     @property
     def queue(self) -> Queue:
@@ -200,7 +203,11 @@ class Outbox:
 
     def _sent(self, item: Pending, *, dropped: int = 0, now: float | None = None) -> Pushed:
         try:
-            answer = self._account.call("a submission", lambda session: self._protocol().submit(session, item.document))
+            with self._telling.push() as told:
+                answer = self._account.call(
+                    "a submission", lambda session: self._protocol().submit(session, item.document)
+                )
+                told.code = str(answer.get("status", ""))
         except LATER as error:
             return self._failed(item, error, dropped=dropped, now=now)
         except (QuarantinedError, RefusedError) as error:

@@ -11,6 +11,7 @@ from gateway.client.account import STATE, WAIT_S, Account
 from gateway.client.errors import AnswerError, ChecksumError, ClientError, NotRegisteredError, RefusedError
 from gateway.client.folder import Folder
 from gateway.client.memory import NO_VERSION, Held, Memory, State
+from gateway.client.telling import ClientTelling
 from gateway.client.transport import Arrived
 from gateway.client.verification import release_of
 from workloads.patterns import GlobalWeightVector, KeySpace, PatternError
@@ -62,13 +63,21 @@ class Releases:
         account: that they are asked for with.
         protocol: to the server.
         space: whose schema they must have.
+        telling: told of each look.
     """
 
     def __init__(
-        self, folder: Folder, memory: Memory, account: Account, protocol: Callable[[], Protocol], space: KeySpace
+        self,
+        folder: Folder,
+        memory: Memory,
+        account: Account,
+        protocol: Callable[[], Protocol],
+        space: KeySpace,
+        *,
+        telling: ClientTelling,
     ) -> None:
         self._folder, self._memory, self._account = folder, memory, account
-        self._protocol, self._space = protocol, space
+        self._protocol, self._space, self._telling = protocol, space, telling
 
     def pull(self, *, anew: bool = False, arrived: Arrived | None = None) -> Pulled:
         """Look for a release, and keep a newer one. Nothing is applied by this.
@@ -83,8 +92,14 @@ class Releases:
             SchemaError: for another major version of the schema.
             ClientError: as the server answers.
         """
+        self._account.agreed("a download")
+        with self._telling.pull() as told:
+            found = self._looked(anew=anew, arrived=arrived)
+            told.version = found.offered or found.version
+            return found
+
+    def _looked(self, *, anew: bool, arrived: Arrived | None) -> Pulled:
         account = self._account
-        account.agreed("a download")
         state = self._memory.load()
         anew = anew or state.reset or account.standing.damaged
         etag = state.held.etag if state.held and not anew else None
