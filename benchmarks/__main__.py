@@ -52,6 +52,7 @@ FIGURES = (
     Figure("share", [sys.executable, "-m", "benchmarks.share", "--json"]),
     Figure("scrape", [sys.executable, "-m", "benchmarks.scrape", "--json"]),
     Figure("compression", [sys.executable, "-m", "benchmarks.compression", "--json"]),
+    Figure("privacy", [sys.executable, "-m", "benchmarks.privacy", "--json"]),
     Figure("ingest", [sys.executable, "-m", "benchmarks.ingest", "--json"]),
     Figure("live-check", [sys.executable, "-m", "benchmarks.live_check", "--json"]),
     Figure("page", [sys.executable, "-m", "benchmarks.page", "--json"]),
