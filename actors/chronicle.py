@@ -16,11 +16,11 @@ class Chronicle:
 
     Args:
         journal: that they are read from.
-        agents: ids of all agents, sorted.
+        most: verdicts that one answer holds at most; None for no bound.
     """
 
-    def __init__(self, journal: Journal, agents: tuple[str, ...]) -> None:
-        self._journal, self._agents = journal, agents
+    def __init__(self, journal: Journal, *, most: int | None = None) -> None:
+        self._journal, self._most = journal, most
         self._news = asyncio.Condition()
         self._last_told = 0
 
@@ -40,13 +40,14 @@ class Chronicle:
         self, round_number: int | None = None, agent: str | None = None, *, after: int = 0, limit: int | None = None
     ) -> list[dict[str, Any]]:
         """Verdicts of a round, of an agent, or of both; those of rounds above ``after``, at most ``limit``."""
+        least = min((found for found in (limit, self._most) if found is not None), default=None)
         return await asyncio.to_thread(
-            self._journal.verdicts, round_number=round_number, agent=agent, after=after, limit=limit
+            self._journal.verdicts, round_number=round_number, agent=agent, after=after, limit=least
         )
 
     async def columns(self, rounds: Sequence[int]) -> dict[int, str]:
         """round -> its verdicts, one letter an agent (`actors.columns`)."""
-        return await asyncio.to_thread(columns, self._journal, self._agents, rounds)
+        return await asyncio.to_thread(columns, self._journal, self._listed(), rounds)
 
     async def round_of(self, request: str) -> int | None:
         """The round that answers a request id; None for one that is not known, or not any more."""
@@ -56,6 +57,10 @@ class Chronicle:
         """Every proof of equivocation, with the key that it can be checked against."""
         found, keys = await asyncio.to_thread(lambda: (self._journal.proofs(), self._journal.keys()))
         return [{**proof, "public_key": keys[proof["agent"]].hex()} for proof in found]
+
+    def _listed(self) -> tuple[str, ...]:
+        """The agents that a column has letters for, sorted."""
+        raise TypeError(f"{type(self).__name__} does not say whose verdicts it has")
 
     async def _announce(self, round_number: int) -> None:
         async with self._news:

@@ -285,12 +285,15 @@ def launch(config: SwarmConfig, *, cpus: int, nodes: int) -> None:
     from actors.coordinator import Coordinator
     from actors.validator import ConvergenceValidator
 
-    config = config.model_copy(update={"state_dir": config.state_dir.absolute()})
+    federation = config.federation and config.federation.absolute()
+    config = config.model_copy(update={"state_dir": config.state_dir.absolute(), "federation": federation})
     secret = stored_secret(config.state_dir)
     shares = tuple(config.shares(cpus, nodes))
     journal = config.state_dir / "journal.sqlite"
     for number, agents in enumerate(shares):
         make_host(number, agents, config, secret)
+    for number, region in enumerate(config.federation.regions if config.federation is not None else ()):
+        make_door(number, region, config, secret)
     for number in range(config.validators):
         _actor(ConvergenceValidator, validator_name(number)).remote(number, config)
     _actor(Aggregator, AGGREGATOR, head=True).remote(config, journal)
@@ -306,8 +309,18 @@ def make_host(number: int, agents: tuple[str, ...], config: SwarmConfig, secret:
     _actor(AgentHost, name, node=_home(number)).remote(name, agents, config, secret.derive("host"), find)
 
 
+def make_door(number: int, region: str, config: SwarmConfig, secret: Secret) -> None:
+    """Make a door, unless it is there. Storage in a file is on the head node, and so is the door then."""
+    from actors.door import Door
+
+    assert config.federation is not None
+    name, at_head = host_name(number), config.federation.storage.startswith("sqlite")
+    actor = _actor(Door, name, head=at_head, node=None if at_head else _home(number))
+    actor.remote(name, region, config, secret.derive("host"), find)
+
+
 class Reviver:
-    """Makes a host again that Ray has given up. Held by the coordinator."""
+    """Makes a host or a door again that Ray has given up. Held by the coordinator."""
 
     def __init__(self, shares: tuple[tuple[str, ...], ...], config: SwarmConfig, secret: Secret) -> None:
         self._shares, self._config, self._secret = shares, config, secret
@@ -316,6 +329,10 @@ class Reviver:
         for number, agents in enumerate(self._shares):
             if host_name(number) == name:
                 make_host(number, agents, self._config, self._secret)
+        federation = self._config.federation
+        for number, region in enumerate(federation.regions if federation is not None else ()):
+            if host_name(number) == name:
+                make_door(number, region, self._config, self._secret)
 
 
 def dismiss() -> int:

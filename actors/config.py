@@ -67,6 +67,13 @@ class FederationConfig(BaseModel):
             raise ValueError("name at least one region, and each once")
         return regions
 
+    def absolute(self) -> FederationConfig:
+        """These settings for a process with another working folder."""
+        path = self.storage.removeprefix("sqlite:///")
+        if path == self.storage or path.startswith("/"):
+            return self
+        return self.model_copy(update={"storage": f"sqlite:///{Path(path).absolute()}"})
+
 
 class SwarmConfig(BaseModel):
     """The settings of a swarm. Unknown names are errors.

@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 
 from actors import record
 from actors.cast import Handle, Score
-from actors.chronicle import Chronicle
+from actors.clientele import members_of
 from actors.conductor import Conductor
 from actors.config import SwarmConfig
 from actors.journal import Journal, OpenRound
 from actors.learning import Learning
 from actors.ledger import Ledger, wanted_by_most
-from actors.members import ANSWER_S, Members
+from actors.members import ANSWER_S
 from actors.protection import protector_of
+from actors.reception import Reception
 from actors.reflection import Reflection
 from actors.releases import Releases
 from actors.telling import Telling
@@ -39,12 +40,12 @@ from federation.terms import Terms
 from telemetry import Telemetry, semconv
 
 
-class Coordinator(Chronicle):
+class Coordinator(Reception):
     """The actor. See the module.
 
     Args:
         config: of the swarm.
-        shares: the agents of each host, in the order of the hosts' numbers.
+        shares: the agents of each host, in the order of the hosts' numbers; none for a federation.
         secret: that the signing key derives from.
         journal: path of the file.
         find: from a name to an actor handle.
@@ -67,19 +68,16 @@ class Coordinator(Chronicle):
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.config = config
-        self._members = Members(config, shares, find, put, revive)
-        self._hosts = self._members.hosts
         self._telemetry = telemetry or Telemetry.start(
             config.telemetry, actor_kind=semconv.ActorKind.COORDINATOR, instance="coordinator"
         )
-        super().__init__(Journal(journal), config.agents)
+        kept = Journal(journal, erasing=config.federation is not None)
+        super().__init__(members_of(config, shares, find, put, revive, kept), kept, Ledger.of(config, kept))
         key = SigningKey.of(secret.derive("coordinator", config.run))
         self._releases = Releases(config.run, config.workload, key, self._journal)
         self._tell = Telling(config, self._telemetry)
-        self._ledger = Ledger.of(config, self._journal)
         self._protector = protector_of(config, secret, self._journal, self._telemetry, clock)
         self._labels = {semconv.ATTR_WORKLOAD: config.workload.kind}
-        self._rounds = asyncio.Lock()
         self._starting = asyncio.Lock()
         self._started = False
         self._conductor: Conductor | None = None
@@ -94,16 +92,17 @@ class Coordinator(Chronicle):
                 await self._members.enrol(self._journal)
                 if self.config.adapt_epochs:
                     await self._suit_epochs()
-                self._tell.enrolled(len(self.config.agents))
+                self._tell.enrolled(self._enrolled)
                 await self._begin()
                 self._started = True
         return {
             "run": self.config.run,
             "kind": self.config.workload.kind,
-            "agents": len(self.config.agents),
-            "hosts": len(self._hosts),
+            "agents": self._enrolled,
+            "hosts": len(self._members.hosts),
+            "doors": self.config.federation is not None,
             "validators": len(self._members.validators),
-            "fault_bound": self.config.used_fault_bound,
+            "fault_bound": self._members.fault_bound,
             "public_key": self._releases.public.hex(),
             "release": record.release_summary(self._releases.current.release),
         }
@@ -116,6 +115,7 @@ class Coordinator(Chronicle):
 
         Raises:
             QuorumError, RuleBoundError, RoundAbortedError: when the round ends without a release.
+            ParticipantsError: when too few clients of a federation are there. Nothing was opened then.
             PrivacyBudgetError: when the privacy budget does not pay for one. Nobody is asked for anything then.
         """
         await self.start()
@@ -123,7 +123,7 @@ class Coordinator(Chronicle):
             done, unfinished, number = await asyncio.to_thread(self._where, request)
             if done is not None:
                 return record.answer_of(done)
-            terms = await self._taken_up(unfinished) or self._terms(number)
+            terms = await self._taken_up(unfinished) or await self._terms(number)
             self._protector.require(terms)
             return record.answer_of(await self._conduct(terms, request))
 
@@ -145,7 +145,7 @@ class Coordinator(Chronicle):
         """Take an agent's wish to be retrained. Of f + 1 agents that wish it one is honest, and learning starts."""
         wishes = self._learning.wishes
         wishes[agent] = reason
-        needed = self.config.used_fault_bound + 1
+        needed = self._members.fault_bound + 1
         if len(wishes) < needed:
             return f"{len(wishes)} of {needed} agents ask for it"
         if self._learning.active:
@@ -188,18 +188,6 @@ class Coordinator(Chronicle):
             await self._taken_up(await asyncio.to_thread(self._journal.unfinished))
             return done
 
-    async def agents(self) -> list[dict[str, Any]]:
-        """Every agent: its host, whether it has data, and how the trust ledger sees it."""
-        return await asyncio.to_thread(self._members.described, self._ledger.trust)
-
-    async def host_of(self, agent: str) -> str:
-        """The name of the host that an agent lives on."""
-        return self._members.host_of(agent)
-
-    async def first_round(self, host: str, journal: str, first: int) -> int:
-        """The first round that a host may sign for; `Members.first_round` says why."""
-        return await asyncio.to_thread(self._members.first_round, self._journal, host, journal, first)
-
     async def status(self, *, actors: bool = True) -> dict[str, Any]:
         """The swarm in short, as plain data. Actors that do not answer are reported as silent, or are not asked."""
         conductor = self._conductor
@@ -208,9 +196,9 @@ class Coordinator(Chronicle):
             "run": self.config.run,
             "process": os.getpid(),
             "kind": self.config.workload.kind,
-            "agents": len(self.config.agents),
+            "agents": self._enrolled,
             "idle": len(self._members.idle),
-            "fault_bound": self.config.used_fault_bound,
+            "fault_bound": self._members.fault_bound,
             "round": conductor.round.terms.round if live and conductor else None,
             "phase": str(conductor.round.phase) if live and conductor else "idle",
             "rounds": self._journal.last_round(),
@@ -250,6 +238,7 @@ class Coordinator(Chronicle):
             self._tell.recovered(begun, published.release.version)
             self._tell.restarted(semconv.ActorKind.COORDINATOR, self._last_told, f"release {published.release.version}")
         await self._members.spread(published, self._releases.public)
+        await asyncio.to_thread(self._journal.scrub)
         if self._ledger.pending is not None:
             await self._roll_back()
 
@@ -271,8 +260,15 @@ class Coordinator(Chronicle):
         )
         return None
 
-    def _terms(self, number: int) -> Terms:
-        """The terms of round ``number``."""
+    @property
+    def _enrolled(self) -> int:
+        """How many members there are; of a federation, how many have ever taken part."""
+        return len(self.config.agents or self._ledger.trust.agents)
+
+    async def _terms(self, number: int) -> Terms:
+        """The terms of round ``number``, for those who are there to take part in it."""
+        present = await self._members.gather(number, self._journal, self._ledger.quarantined)
+        self._ledger = self._ledger.enrolled(present)
         found = self._ledger.terms(self.config, self._releases.current.release, self._members.roster, number=number)
         return replace(found, clip_radius=self._protector.radius)
 
@@ -327,6 +323,8 @@ class Coordinator(Chronicle):
                 await written
             if self._ledger.pending is not None:
                 await self._roll_back()
+        self._members.follow_up(score.applied, self._releases.current, self._releases.public)
+        await asyncio.to_thread(self._journal.scrub)
         await self._announce(terms.round)
         return done
 

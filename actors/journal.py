@@ -128,7 +128,9 @@ class Journal:
             self._db.close()
 
     def scrub(self) -> bool:
-        """Empty the log, which still holds what was deleted from the file. Whether nobody was in the way."""
+        """Empty the log, which still holds what was erased from the file. Whether nobody was in the way."""
+        if not self._erasing:
+            return True
         with self._lock:
             return self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from federation.trust import Standing, TrustLedger
 
 ANSWER_S = 2.0
 """How long an actor may take to say how it is before it is reported as silent."""
+
+LISTED = 10_000
+"""Clients that one answer names at most."""
 
 
 class ChangedKeyError(SwarmError):
@@ -53,11 +57,18 @@ class Members:
         put: Callable[[Any], Any],
         revive: Callable[[str], None],
     ) -> None:
-        self.agents = config.agents
+        self.agents: tuple[str, ...] = config.agents
+        self._limit = None if config.federation is None else LISTED
+        self._bound = config.used_fault_bound
         self.hosts = {host_name(number): agents for number, agents in enumerate(shares)}
         self.validators = [validator_name(number) for number in range(config.validators)]
         self.idle: frozenset[str] = frozenset()
         self.find, self._put, self._revive = Handles(find), put, revive
+
+    @property
+    def fault_bound(self) -> int:
+        """How many of the members may lie or be silent."""
+        return self._bound
 
     @property
     def roster(self) -> tuple[str, ...]:
@@ -91,24 +102,41 @@ class Members:
             await asyncio.to_thread(journal.enrol, host, keys)
         self.idle = frozenset(agent for _, agents in shares for agent in agents)
 
-    def described(self, trust: TrustLedger) -> list[dict[str, Any]]:
-        """Every agent: its host, whether it has data, and its conduct."""
-        homes = {agent: host for host, agents in self.hosts.items() for agent in agents}
-        columns = zip(
-            trust.agents, trust.standing.tolist(), trust.reputation.tolist(), trust.wait.tolist(), strict=True
-        )
+    async def gather(self, number: int, journal: Journal, kept_out: Collection[str]) -> tuple[str, ...]:
+        """Find out who takes part in round ``number``. Its agents are always the same: none is new."""
+        del number, journal, kept_out
+        return ()
+
+    def described(
+        self, trust: TrustLedger, *, after: str = "", limit: int | None = None, standing: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Agents by id, above ``after``: host, whether they have data, and their conduct."""
+        words = [Standing(code).word for code in trust.standing.tolist()]
+        rows = [row for row in range(bisect_right(trust.agents, after), len(words)) if standing in (None, words[row])]
+        most = min((found for found in (limit, self._limit) if found is not None), default=len(rows))
+        if self._limit is not None:
+            rows = rows[:most]
+        homes = self._homes([trust.agents[row] for row in rows])
         return [
             {
                 "agent": agent,
                 "host": homes[agent],
-                "idle": agent in self.idle,
-                "standing": Standing(standing).word,
-                "reputation": round(reputation, 4),
-                "quarantine_rounds": wait,
+                "idle": self._idle(agent),
+                "standing": words[row],
+                "reputation": round(float(trust.reputation[row]), 4),
+                "quarantine_rounds": int(trust.wait[row]),
             }
-            for agent, standing, reputation, wait in columns
+            for row, agent in ((row, trust.agents[row]) for row in rows)
             if agent in homes
-        ]
+        ][:most]
+
+    def _homes(self, agents: Collection[str]) -> Mapping[str, str]:
+        """agent -> its host, for those of these that live here."""
+        del agents
+        return {agent: host for host, agents in self.hosts.items() for agent in agents}
+
+    def _idle(self, agent: str) -> bool:
+        return agent in self.idle
 
     def first_round(self, journal: Journal, host: str, own: str, first: int) -> int:
         """The first round that a host may sign for, which goes by its journal ``own`` and waits for ``first``.
@@ -141,6 +169,9 @@ class Members:
         asked = frozenset(roster)
         hosts = {host: tuple(agent for agent in agents if agent in asked) for host, agents in self.hosts.items()}
         return Cast(hosts=hosts, validators=self.validators, aggregator=AGGREGATOR, find=self.find, put=self._put)
+
+    def follow_up(self, applied: int, published: Published, public: bytes) -> None:
+        """Nothing: hosts that did not take a release get it with their next question."""
 
     async def spread(self, published: Published, public: bytes) -> tuple[str, ...]:
         """Give a release to all hosts. Returns those that have it."""

@@ -31,6 +31,10 @@ class Signatory:
         self._row = {agent: row for row, agent in enumerate(agents)}
 
     @property
+    def agents(self) -> tuple[str, ...]:
+        return self._agents
+
+    @property
     def public(self) -> dict[str, bytes]:
         """agent -> Ed25519 public key."""
         return {agent: key.public for agent, key in zip(self._agents, self._keys, strict=True)}

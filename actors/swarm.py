@@ -110,9 +110,30 @@ class Swarm:
         """round -> its verdicts, one letter an agent in the order of `agents` (`actors.columns`)."""
         return await self._ask("columns", list(rounds))
 
-    async def agents(self) -> list[dict[str, Any]]:
-        """Every agent: its host, whether it has data, its standing and its reputation."""
-        return await self._ask("agents")
+    async def agents(
+        self, after: str = "", limit: int | None = None, standing: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Agents by id, above ``after``: host, whether they have data, standing and reputation.
+
+        Of a federation everybody who ever took part, at most 10,000 at a time.
+        """
+        return await self._ask("agents", after, limit, standing)
+
+    async def quarantine(self, agent: str) -> dict[str, Any]:
+        """Quarantine an agent from the next round on, whatever it does. How it stands now."""
+        return await self._ask("quarantine", agent)
+
+    async def reinstate(self, agent: str) -> dict[str, Any]:
+        """Trust an agent as if nothing had been. How it stands now."""
+        return await self._ask("reinstate", agent)
+
+    async def forget(self, agents: Sequence[str]) -> int:
+        """Erase what is kept of agents that have left, but for those that are kept out. How many are forgotten."""
+        return await self._ask("forget", list(agents))
+
+    async def abort_round(self, reason: str) -> bool:
+        """End the round that is open without a release. False when none is, or its release is written."""
+        return await self._ask("abort_round", reason)
 
     async def start_learning(
         self, interval_s: float = 0.0, *, rounds: int | None = None, until_converged: bool = False

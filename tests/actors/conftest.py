@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ray.exceptions import ActorDiedError
@@ -19,8 +19,8 @@ from ray.exceptions import ActorDiedError
 from actors.aggregator import Aggregator
 from actors.config import AGGREGATOR, COORDINATOR, SwarmConfig, host_name, validator_name
 from actors.coordinator import Coordinator
+from actors.door import Door
 from actors.host import AgentHost
-from actors.journal import Journal
 from actors.validator import ConvergenceValidator
 from federation.identity import Secret
 from workloads.null import NullWorkload
@@ -39,9 +39,10 @@ class Stage:
         calls: "name.method" of each call that was begun, in order.
         kill_before, kill_after: called with (name, method, nth call of it); True kills the actor before it has
             done the call, or after it, so that only the answer is lost.
-        kill_in: called with (name, nth transaction on the journal); "before" kills the actor when everything is
-            written and not yet committed, "after" when it is committed and nobody knows.
+        kill_in: called with (name, nth transaction on the journal, or a door's on its storage); "before" kills the
+            actor when everything is written and not yet committed, "after" when it is committed and nobody knows.
         positions: how many transactions each actor has begun.
+        now: unix seconds, as doors have them.
     """
 
     def __init__(self, config: SwarmConfig, hosts: int = 2) -> None:
@@ -52,6 +53,7 @@ class Stage:
         self.kill_after: Callable[[str, str, int], bool] = lambda *_: False
         self.kill_in: Callable[[str, int], str] = lambda *_: ""
         self.positions: dict[str, int] = {}
+        self.now = 1e9
         self.gone: set[str] = set()
         self._ends: dict[str, asyncio.Future[None]] = {}
         self._counts: dict[tuple[str, str], int] = {}
@@ -67,6 +69,10 @@ class Stage:
         for number, agents in enumerate(shares):
             self.makers[host_name(number)] = lambda number=number, agents=agents: AgentHost(
                 host_name(number), agents, config, SECRET.derive("host"), self.find
+            )
+        for number, region in enumerate(config.federation.regions if config.federation else ()):
+            self.makers[host_name(number)] = lambda number=number, region=region: Door(
+                host_name(number), region, config, SECRET.derive("host"), self.find, clock=lambda: self.now
             )
         for number in range(config.validators):
             self.makers[validator_name(number)] = lambda number=number: ConvergenceValidator(number, config)
@@ -87,7 +93,9 @@ class Stage:
             self._ends[name] = asyncio.get_running_loop().create_future()
             journal = getattr(actor, "_journal", None) or getattr(getattr(actor, "_intake", None), "_journal", None)
             if journal is not None:
-                self._arm(name, actor, journal)
+                self._arm(name, actor, journal, "_transaction")
+            if isinstance(actor, Door):
+                self._arm(name, actor, cast("Any", actor._arrivals)._storage._database, "write")
         return self._actors[name]
 
     def kill(self, name: str) -> None:
@@ -99,12 +107,14 @@ class Stage:
         self._ends.pop(name).set_result(None)
         if isinstance(actor, AgentHost):
             actor._journal.close()  # as the kernel does: no other process can use the file before
+        if isinstance(actor, Door):
+            actor._arrivals.close()
         for conductor in (getattr(actor, "_conductor", None), getattr(actor, "_former", None)):
             if conductor is not None:
                 conductor.cancel()
 
-    def _arm(self, name: str, actor: Any, journal: Journal) -> None:
-        transact, loop = journal._transaction, asyncio.get_running_loop()
+    def _arm(self, name: str, actor: Any, journal: Any, method: str) -> None:
+        transact, loop = getattr(journal, method), asyncio.get_running_loop()
 
         @contextmanager
         def transaction() -> Iterator[Any]:
@@ -121,7 +131,7 @@ class Stage:
                 loop.call_soon_threadsafe(self.kill, name)
                 raise Killed
 
-        journal._transaction = transaction
+        setattr(journal, method, transaction)
 
     async def call(self, name: str, method: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         self.calls.append(f"{name}.{method}")

@@ -176,7 +176,7 @@ class Raising(AgentHost):
 
 
 def make_host(play: Any, number: int, kind: type[AgentHost]) -> None:
-    agents = play.actor(COORDINATOR)._hosts[host_name(number)]
+    agents = play.actor(COORDINATOR)._members.hosts[host_name(number)]
     secret = SECRET.derive("host")
     play.makers[host_name(number)] = lambda: kind(host_name(number), agents, play.config, secret, play.find)
 

@@ -46,7 +46,7 @@ async def digests(play: Any, rounds: int) -> list[str]:
 
 def moves(play: Any, folder: Path) -> None:
     """From now on the first host's state folder is another one, as on another node."""
-    agents = play.actor(COORDINATOR)._hosts[HOST]
+    agents = play.actor(COORDINATOR)._members.hosts[HOST]
     config = play.config.model_copy(update={"state_dir": folder})
     play.kill(HOST)
     play.makers[HOST] = lambda: AgentHost(HOST, agents, config, SECRET.derive("host"), play.find)

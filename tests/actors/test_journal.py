@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from actors.journal import Journal, JournalError
+from actors.journal import VERDICTS_KEPT, Journal, JournalError
 from federation.identity import Secret, SigningKey
 from federation.release import Release, artefact_digest
 from federation.terms import Terms
@@ -233,3 +233,42 @@ def test_two_writers_of_one_file_wait_for_each_other(journal: Journal, path: Pat
     assert [batch.wire[0] for batch in kept if batch.late] == list(range(40))
     assert [batch.wire[0] for batch in kept if not batch.late] == list(range(40))
     assert [batch.sequence for batch in kept] == sorted(batch.sequence for batch in kept)
+
+
+def test_where_clients_take_part_a_rounds_batches_end_with_it_and_nothing_of_them_is_left(path: Path) -> None:
+    journal, writer = Journal(path, erasing=True), Journal(path, erasing=True)
+    words = bytes(range(1, 250)) * 40
+    for number in (1, 2):
+        journal.open_round(terms(number), opened=0.0)
+        assert writer.keep_batch(number, words, late=False) > 0
+        assert any(words[:200] in found.read_bytes() for found in path.parent.iterdir())
+        finish(journal, number)
+        assert writer.keep_batch(number, words, late=True) == 0
+        assert journal.batches(number) == []
+        assert journal.scrub()
+        assert not any(words[:20] in found.read_bytes() for found in path.parent.iterdir())
+    assert journal.terms(1) is None
+    assert journal.terms(2) == terms(2)
+    assert len(journal.verdicts()) == 2
+
+
+def test_verdicts_of_long_ago_go_where_clients_take_part(path: Path) -> None:
+    journal = Journal(path, erasing=True)
+    for number in (1, 2, VERDICTS_KEPT + 1):
+        journal.open_round(terms(number), opened=0.0)
+        finish(journal, number)
+    assert [found["round"] for found in journal.verdicts()] == [2, VERDICTS_KEPT + 1]
+
+
+def test_members_have_a_home_and_can_be_forgotten(journal: Journal) -> None:
+    journal.enrol("door", {"a": bytes(32), "b": bytes(32)})
+    journal.enrol("other", {"b": bytes(32)})
+    assert journal.homes(["b", "a", "nobody"]) == {"a": "door", "b": "other"}
+    assert (journal.home("a"), journal.home("nobody")) == ("door", None)
+    journal.open_round(terms(), opened=0.0)
+    assert not journal.judged(1, "door")
+    finish(journal, 1)
+    assert (journal.judged(1, "door"), journal.judged(1, "other"), journal.judged(2, "door")) == (True, False, False)
+    journal.forget(["a"])
+    assert journal.keys() == {"b": bytes(32)}
+    assert journal.verdicts() == []

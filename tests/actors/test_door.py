@@ -1,0 +1,551 @@
+"""Clients outside of Ray in the same rounds, through doors, with a storage of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ray.exceptions import ActorDiedError
+
+from actors.arrivals import GENESIS_VERSION
+from actors.clientele import AbsentDoorsError, ParticipantsError
+from actors.config import AGGREGATOR, COORDINATOR, FederationConfig, SwarmConfig, host_name
+from actors.door import OutsideError
+from actors.host import AbstainingError
+from actors.storage import ReleaseRecord, Storage, StorageUnavailableError, Submission
+from federation.errors import RoundAbortedError, SettingError
+from federation.release import Release
+from tests.actors.conftest import Stage
+from workloads.patterns import DeltaWeightVector, KeySpace, PatternsWorkload, weights_of
+from workloads.patterns.rows import VALUES, columns, value_columns
+
+SPACE = KeySpace.of(tools=("Edit", "Grep", "Read"))
+TOOLS = {"tool::Edit": 0.7, "tool::Grep": 0.9, "tool::Read": 0.8}
+WORKLOAD = PatternsWorkload(space=SPACE)
+DOOR = host_name(0)
+
+
+def client(number: int) -> str:
+    return hashlib.sha256(f"client {number}".encode()).hexdigest()
+
+
+class Outside:
+    """A federation on the stage: the clients, their storage, and what a clerk would do."""
+
+    def __init__(self, folder: Path, regions: tuple[str, ...] = ("global",), **settings: Any) -> None:
+        self.storage = Storage.open(f"sqlite:///{folder}/outside.sqlite")
+        self.state = folder / "state"
+        federation = FederationConfig(storage=f"sqlite:///{folder}/outside.sqlite", regions=regions)
+        given = {"workload": WORKLOAD, "deadline_s": 5.0, "linger_s": 0.05, **settings}
+        self.play = Stage(SwarmConfig(federation=federation, state_dir=self.state, **given))
+        self.nonces = 0
+        self.window = 0
+        self.values = {GENESIS_VERSION: WORKLOAD.genesis(0)}
+        self.latest = GENESIS_VERSION
+
+    def submit(
+        self,
+        numbers: Iterable[int],
+        *,
+        base: str | None = "latest",
+        lies: Iterable[int] = (),
+        region: str = "global",
+        **changes: Any,
+    ) -> list[bytes]:
+        """Each client says how far it is from its base; a liar says the opposite, as loudly as it can."""
+        version = self.latest if base == "latest" else base
+        sent: list[Submission] = []
+        parts = columns(self.values.get(version or GENESIS_VERSION, WORKLOAD.genesis(0)), len(SPACE.keys))
+        for number in numbers:
+            self.nonces += 1
+            weights: dict[str, Any] = {}
+            for place, (key, rate) in enumerate(TOOLS.items()):
+                own = rate + 0.01 * np.sin(17 * number + place)
+                change = round(float(own - parts.values[SPACE.places[key], 0]), 4)
+                if number in lies:
+                    change = -1.0 if change >= 0 else 1.0
+                fields = dict.fromkeys(("confidence", "bestComposite", "groupMean", "toolSuccessRate"), change)
+                weights[key] = {"type": "tool", "category": key[6:], "sampleSize": 30, **fields}
+            found = DeltaWeightVector.model_validate(
+                {
+                    "clientId": client(number),
+                    "schemaVersion": "1.0",
+                    "baseVersion": version,
+                    "round": self.window,
+                    "nonce": f"{self.nonces:032x}",
+                    "timestamp": "2026-01-01",
+                    "totalExperiences": 90,
+                    "weights": weights,
+                }
+            )
+            one = {
+                "client": found.client_id,
+                "region": region,
+                "nonce": found.nonce,
+                "window": self.window,
+                "base_version": version,
+                "received_at": self.play.now,
+                "document": found.canonical(),
+            }
+            sent.append(Submission(**{**one, **changes}))
+        self.storage.submissions.add_many(sent, now=self.play.now, per_day=99)
+        return [one.document for one in sent]
+
+    async def round(self) -> dict[str, Any]:
+        """What the clerk does: close the window, have a round run, publish what comes of it."""
+        self.storage.facts.put("round", {"window": self.window})
+        self.window += 1
+        request = f"window-{self.window}"
+        while True:
+            try:
+                record = await self.play.coordinator.run_round.remote(request)
+                break
+            except ActorDiedError:
+                await asyncio.sleep(0)
+        await self.publish()
+        return record
+
+    async def publish(self, state: str = "published") -> None:
+        found = await self.play.coordinator.release.remote()
+        number = found["release"]["version"]
+        self.latest = f"1.0.{number}"
+        self.values[self.latest] = WORKLOAD.unpack(found["artefact"])
+        self.storage.releases.add(
+            ReleaseRecord(
+                version=self.latest,
+                number=number,
+                window=self.window,
+                created_at=self.play.now,
+                checksum="sha256:" + "0" * 64,
+                state=state,
+                row=found["artefact"],
+            )
+        )
+
+    async def known(self) -> dict[str, float]:
+        found = await self.play.coordinator.release.remote()
+        return {key: weight.confidence for key, weight in weights_of(WORKLOAD.unpack(found["artefact"]), SPACE).items()}
+
+    async def standings(self) -> dict[str, str]:
+        return {one["agent"]: one["standing"] for one in await self.play.coordinator.agents.remote()}
+
+    def pending(self) -> int:
+        return self.storage.submissions.count_pending()
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Callable[..., Outside]:
+    def make(name: str = "one", **settings: Any) -> Outside:
+        (tmp_path / name).mkdir()
+        return Outside(tmp_path / name, **settings)
+
+    return make
+
+
+async def test_twelve_clients_make_a_release(outside: Callable[..., Outside]) -> None:
+    swarm = outside()
+    swarm.submit(range(12))
+    record = await swarm.round()
+    assert (record["agents_count"], record["fault_bound"], record["verdicts"]["accepted"]) == (12, 3, 12)
+    assert record["release"]["version"] == 1
+    assert await swarm.known() == pytest.approx(TOOLS, abs=0.011)
+    assert swarm.pending() == 0
+    status = await swarm.play.coordinator.status.remote()
+    assert (status["agents"], status["fault_bound"]) == (12, 3)
+    assert status["actors"][DOOR]["clients"] == 12
+    assert await swarm.standings() == {client(number): "active" for number in range(12)}
+
+
+async def test_whoever_is_behind_is_not_counted_as_if_it_wanted_the_steps_since_back(
+    outside: Callable[..., Outside],
+) -> None:
+    swarm = outside()
+    swarm.submit(range(12))
+    await swarm.round()
+    before = await swarm.known()
+    swarm.submit(range(4), base=None)
+    swarm.submit(range(4, 8), base=GENESIS_VERSION)
+    swarm.submit(range(8, 12))
+    record = await swarm.round()
+    assert record["verdicts"]["accepted"] == 12
+    assert await swarm.known() == pytest.approx(before, abs=2e-4)
+
+
+async def test_a_poisoned_client_is_found_and_after_three_rounds_kept_out(outside: Callable[..., Outside]) -> None:
+    swarm = outside()
+    for number in range(3):
+        swarm.submit(range(14), lies=(5,))
+        record = await swarm.round()
+        assert list(record["verdicts"]["agents"]) == [client(5)], number
+    assert (await swarm.standings())[client(5)] == "quarantined"
+    assert await swarm.known() == pytest.approx(TOOLS, abs=0.02)
+    swarm.submit(range(14), lies=(5,))
+    record = await swarm.round()
+    assert (record["enrolled"], record["verdicts"]["accepted"]) == (13, 13)
+    assert swarm.pending() == 1  # the clerk tells REST, which takes no more of it
+    told = await swarm.play.coordinator.agents.remote("", None, "quarantined")
+    assert [one["agent"] for one in told] == [client(5)]
+
+
+async def test_clients_come_and_go(outside: Callable[..., Outside]) -> None:
+    swarm = outside()
+    rosters = (range(12), range(4, 20), range(10), range(16, 26))
+    for number, roster in enumerate(rosters, start=1):
+        swarm.submit(roster)
+        record = await swarm.round()
+        assert (record["round"], record["agents_count"]) == (number, len(roster))
+        assert record["fault_bound"] == (len(roster) - 1) // 3
+        if number == 2:
+            swarm.play.kill(COORDINATOR)  # who came since stands in the journal
+    coordinator = swarm.play.coordinator
+    listed = await coordinator.agents.remote()
+    assert [one["agent"] for one in listed] == sorted(client(number) for number in range(26))
+    assert {one["agent"] for one in listed if not one["idle"]} == {client(number) for number in range(16, 26)}
+    pages = [await coordinator.agents.remote(after, 20) for after in ("", listed[19]["agent"])]
+    assert pages[0] + pages[1] == listed
+    assert len(await coordinator.verdicts.remote(None, client(5))) == 3
+    found = await coordinator.columns.remote([1, 2])
+    assert [(len(column), column.count("a")) for column in found.values()] == [(26, 12), (26, 16)]
+    assert await coordinator.host_of.remote(client(0)) == DOOR
+    with pytest.raises(SettingError):
+        await coordinator.host_of.remote("nobody")
+
+
+async def test_too_few_are_refused_with_the_numbers_and_nothing_is_lost(outside: Callable[..., Outside]) -> None:
+    swarm = outside()
+    with pytest.raises(ParticipantsError):
+        await swarm.round()
+    swarm.submit(range(9))
+    with pytest.raises(ParticipantsError) as caught:
+        await swarm.round()
+    assert (caught.value.found, caught.value.needed) == (9, 10)
+    assert swarm.pending() == 9
+    assert (await swarm.play.coordinator.status.remote())["rounds"] == 0
+    swarm.submit([9])
+    record = await swarm.round()
+    assert (record["round"], record["agents_count"]) == (1, 10)
+    assert swarm.pending() == 0
+
+
+async def run(swarm: Outside) -> list[tuple[str, int]]:
+    """Two rounds of clients that come and go; while each runs, some submit again."""
+    found: list[tuple[str, int]] = []
+    learn = swarm.play.kill_before
+    for number in (0, 1):
+        swarm.submit(range(number, number + 12))
+        again: list[int] = []
+
+        def meanwhile(name: str, method: str, nth: int, again: list[int] = again) -> bool:
+            if method == "submit" and not again:
+                again.append(nth)
+                swarm.submit((2, 3), lies=(2, 3))
+            return learn(name, method, nth)
+
+        swarm.play.kill_before = meanwhile
+        record = await swarm.round()
+        found.append((record["release"]["digest"], record["agents_count"]))
+    swarm.play.kill_before = learn
+    return found
+
+
+@pytest.fixture(scope="module")
+async def calm(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[tuple[str, int]], int, int]:
+    """What the rounds come to when nobody is killed; the transactions of the door; who waits at the end."""
+    swarm = Outside(tmp_path_factory.mktemp("calm"), linger_s=2.0)
+    return await run(swarm), swarm.play.positions[DOOR], swarm.pending()
+
+
+async def same(swarm: Outside, calm: tuple[list[tuple[str, int]], int, int], deaths: list[str]) -> None:
+    wanted, _, waiting = calm
+    assert [agents for _, agents in wanted] == [12, 12]
+    assert await run(swarm) == wanted
+    assert swarm.play.deaths == deaths
+    assert await swarm.play.coordinator.proofs.remote() == []
+    await swarm.play.actor(COORDINATOR)._members.followed_up()
+    assert swarm.pending() == waiting == 2  # those who submitted again while the second round ran
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "when"),
+    [
+        (DOOR, "present", "before"),
+        (DOOR, "present", "after"),
+        (DOOR, "learn", "before"),
+        (DOOR, "learn", "after"),
+        (DOOR, "apply", "before"),
+        (DOOR, "apply", "after"),
+        (AGGREGATOR, "open", "after"),
+        (AGGREGATOR, "submit", "after"),
+        (COORDINATOR, "judged", "before"),
+        (COORDINATOR, "judged", "after"),
+    ],
+)
+async def test_killed_at_any_step_the_release_has_the_same_bytes(
+    outside: Callable[..., Outside], calm: Any, name: str, method: str, when: str
+) -> None:
+    swarm = outside(linger_s=2.0)
+    setattr(swarm.play, f"kill_{when}", lambda *call: call == (name, method, 2))
+    await same(swarm, calm, [name])
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_killed_at_any_transaction_the_release_has_the_same_bytes(
+    outside: Callable[..., Outside], calm: Any, when: str
+) -> None:
+    _, positions, _ = calm
+    assert positions == 4  # takes and erases, in two rounds
+    for position in range(1, positions + 1):
+        swarm = outside(str(position), linger_s=2.0)
+        swarm.play.kill_in = lambda *at, wanted=(DOOR, position): when if at == wanted else ""
+        await same(swarm, calm, [DOOR])
+
+
+async def test_the_coordinator_may_be_killed_at_any_transaction_too(outside: Callable[..., Outside], calm: Any) -> None:
+    for position in (2, 3, 4, 6):
+        swarm = outside(str(position), linger_s=2.0)
+        swarm.play.kill_in = lambda *at, wanted=(COORDINATOR, position): "after" if at == wanted else ""
+        await same(swarm, calm, [COORDINATOR])
+
+
+async def test_a_door_that_is_asked_again_says_the_same_whatever_has_come_in(outside: Callable[..., Outside]) -> None:
+    swarm = outside()
+    swarm.submit(range(12))
+    await swarm.round()
+    swarm.submit(range(12))
+    await swarm.round()
+    swarm.submit(range(12))
+    door, coordinator = swarm.play.find(DOOR), swarm.play.actor(COORDINATOR)
+    swarm.storage.facts.put("round", {"window": swarm.window})
+    terms = await coordinator._terms(3)
+    _, [first] = await door.learn.remote(terms)
+    swarm.window += 1
+    swarm.submit(range(12), lies=range(12))  # all of them, for the next window
+    swarm.play.kill(DOOR)
+    await door.apply.remote(*(await _release(swarm)))
+    _, [again] = await door.learn.remote(terms)
+    assert again.to_wire() == first.to_wire()
+    with pytest.raises(AbstainingError):
+        await door.learn.remote(replace(terms, round=4))
+
+
+async def _release(swarm: Outside) -> tuple[Release, bytes, bytes]:
+    found = await swarm.play.coordinator.release.remote()
+    return Release.from_dict(found["release"]), found["artefact"], bytes.fromhex(found["public_key"])
+
+
+async def test_what_comes_into_the_same_window_while_a_round_runs_is_not_erased(
+    outside: Callable[..., Outside],
+) -> None:
+    swarm = outside()
+    swarm.submit(range(12))
+    swarm.play.kill_after = lambda name, method, nth: method == "learn" and bool(swarm.submit([3], window=0)) and False
+    record = await swarm.round()
+    assert record["agents_count"] == 12
+    assert swarm.pending() == 1
+
+
+async def test_what_is_stale_withdrawn_or_unreadable_is_left_out_and_waited_for_by_nobody(
+    outside: Callable[..., Outside],
+) -> None:
+    swarm = outside()
+    swarm.submit(range(12))
+    await swarm.round()
+    swarm.storage.releases.set_state(swarm.latest, "withdrawn")
+    swarm.submit(range(12, 14))
+    swarm.submit(range(14, 16), base="9.9.9")
+    swarm.submit(range(16, 18), received_at=swarm.play.now - 72 * 3600 - 1)
+    swarm.submit(range(18, 20), base=None, document=b"{}")
+    swarm.submit([20], base=None, document=b"[" * 5000)
+    swarm.submit(range(11), base=GENESIS_VERSION)
+    record = await swarm.round()
+    assert (record["enrolled"], record["agents_count"]) == (11, 11)
+    told = (await swarm.play.coordinator.status.remote())["actors"][DOOR]
+    assert told["left_out"] == {"door.unknown_base": 2, "patterns.invalid": 3}
+    assert (told["clients"], told["waiting"]) == (11, 9)
+
+
+async def test_a_schema_that_is_newer_than_the_servers(outside: Callable[..., Outside]) -> None:
+    swarm = outside()
+    other = DeltaWeightVector.model_validate_json(swarm.submit([0])[0])
+    document = other.model_copy(update={"weights": {"tool::New": other.weights["tool::Read"]}}).canonical()
+    swarm.submit([0], document=document.replace(b'"category":"Read"', b'"category":"New"'))
+    swarm.submit(range(1, 12))
+    assert (await swarm.round())["enrolled"] == 11
+    told = (await swarm.play.coordinator.status.remote())["actors"][DOOR]
+    assert told["left_out"] == {"door.nothing_known": 1}
+
+
+def left(folder: Path, documents: Iterable[bytes], rows: Iterable[bytes]) -> list[str]:
+    """The files below a folder in which the changes of a document, or the values of a row, are found."""
+    fields = re.compile(rb'"confidence":[^,]*,"groupMean":[^,]*,"sampleSize":\d+,"toolSuccessRate":[^,]*,"type"')
+    parts = {part for document in documents for part in fields.findall(document)}
+    assert len(parts) > 20
+    width, at = 4 * len(VALUES), 4 * value_columns(len(SPACE.keys)).start
+    for row in rows:
+        parts |= {row[at + width * SPACE.places[key] :][:width] for key in TOOLS}
+    files = [(path.name, path.read_bytes()) for path in folder.rglob("*") if path.is_file()]
+    return [name for name, held in files if any(part in held for part in parts)]
+
+
+@pytest.mark.parametrize("ending", ["released", "aborted"])
+async def test_nothing_of_what_clients_sent_is_left(outside: Callable[..., Outside], ending: str) -> None:
+    swarm = outside()
+    documents, rows = swarm.submit(range(20)), []
+    judge = swarm.play.actor(AGGREGATOR)._intake.judge
+
+    def seen(batch: Any) -> Any:
+        rows.extend(row.tobytes() for row in batch.payload)
+        found = judge(batch)
+        assert left(swarm.state, documents, rows), "it was there"
+        return found
+
+    swarm.play.actor(AGGREGATOR)._intake.judge = seen
+    if ending == "aborted":
+        swarm.play.kill_after = lambda name, method, nth: (
+            method == "submit" and bool(swarm.play.actor(COORDINATOR)._conductor.stop("somebody says so"))
+        )
+        with pytest.raises(RoundAbortedError):
+            await swarm.round()
+        assert swarm.pending() == 20
+        assert left(swarm.state, documents, rows) == []
+        return
+    await swarm.round()
+    assert left(swarm.state.parent, documents, rows) == []
+    assert swarm.pending() == 0
+
+
+async def test_a_region_that_comes_late_counts_whole_in_the_next_round(outside: Callable[..., Outside]) -> None:
+    swarm = outside(regions=("eu", "global"), linger_s=0.0)
+    swarm.submit(range(4), region="eu")
+    swarm.submit(range(4, 24))
+    door, held = swarm.play.actor(DOOR), asyncio.Event()
+    brought = door._brought
+
+    async def later(terms: Any, trace: str) -> Any:
+        await held.wait()
+        return await brought(terms, trace)
+
+    door._brought = later
+    assert (await swarm.round())["agents_count"] == 20
+    assert swarm.pending() == 4
+    held.set()
+    await asyncio.gather(*swarm.play.actor(COORDINATOR)._conductor._tasks, return_exceptions=True)
+    assert swarm.play.actor(AGGREGATOR)._intake._journal.batches(1) == []
+    swarm.submit(range(4, 24))
+    record = await swarm.round()
+    assert (record["agents_count"], record["stale_counted"]) == (24, 0)
+    assert swarm.pending() == 0
+
+
+async def test_a_client_at_two_doors_is_at_neither(outside: Callable[..., Outside]) -> None:
+    swarm = outside(regions=("eu", "global"), linger_s=2.0)
+    swarm.submit(range(6), region="eu")
+    swarm.submit(range(6, 14))
+    asked: list[str] = []
+
+    def moves(name: str, method: str, nth: int) -> bool:
+        if method == "present" and not asked:
+            asked.append(name)
+            swarm.submit([3], region={host_name(0): "global", DOOR: "global"}.get(name, "eu"), window=1)
+        return False
+
+    swarm.play.kill_after = moves
+    swarm.storage.facts.put("round", None)
+    record = await swarm.play.coordinator.run_round.remote()
+    assert record["agents_count"] in (13, 14)
+    assert await swarm.play.coordinator.proofs.remote() == []
+
+
+async def test_without_a_door_the_others_go_on_and_it_is_made_again(outside: Callable[..., Outside]) -> None:
+    swarm = outside(regions=("eu", "global"), deadline_s=0.2)
+    swarm.submit(range(5), region="eu")
+    swarm.submit(range(5, 17))
+    swarm.play.gone.add(DOOR)  # Ray has given it up; eu is its region
+    record = await swarm.round()
+    assert record["agents_count"] == 12
+    assert swarm.pending() == 5
+    assert DOOR not in swarm.play.gone
+    swarm.submit(range(5, 17))
+    assert (await swarm.round())["agents_count"] == 17
+
+
+async def test_when_no_door_answers_nothing_is_opened(outside: Callable[..., Outside]) -> None:
+    swarm = outside(deadline_s=0.1)
+    swarm.submit(range(12))
+    storage = swarm.play.actor(DOOR)._arrivals._storage
+
+    def down(*_: Any, **__: Any) -> Any:
+        raise StorageUnavailableError(url="sqlite:///x", found="no route")
+
+    storage.claims.take = down
+    with pytest.raises(AbsentDoorsError, match=r"storage\.unavailable"):
+        await swarm.round()
+    assert (await swarm.play.coordinator.status.remote())["rounds"] == 0
+    swarm.play.kill(DOOR)
+    assert (await swarm.round())["agents_count"] == 12
+
+
+async def test_clients_commit_too(outside: Callable[..., Outside]) -> None:
+    swarm = outside(commit_reveal=True)
+    swarm.submit(range(12))
+    assert (await swarm.round())["agents_count"] == 12
+
+
+async def test_what_an_operator_decides(outside: Callable[..., Outside]) -> None:
+    swarm = outside()
+    swarm.submit(range(12))
+    await swarm.round()
+    coordinator = swarm.play.coordinator
+    assert (await coordinator.quarantine.remote(client(1)))["standing"] == "quarantined"
+    swarm.play.kill(COORDINATOR)
+    swarm.submit(range(12))
+    assert (await swarm.round())["enrolled"] == 11
+    assert await coordinator.forget.remote([client(1), client(2), "nobody"]) == 1
+    swarm.play.kill(COORDINATOR)
+    assert set(await swarm.standings()) == {client(number) for number in range(12) if number != 2}
+    assert (await coordinator.reinstate.remote(client(1)))["standing"] == "active"
+    swarm.submit(range(12))
+    assert (await swarm.round())["enrolled"] == 12
+    with pytest.raises(SettingError):
+        await coordinator.quarantine.remote("nobody")
+
+
+async def test_a_door_says_what_it_cannot_do(outside: Callable[..., Outside]) -> None:
+    swarm = outside()
+    swarm.submit(range(12))
+    await swarm.round()
+    door = swarm.play.find(DOOR)
+    with pytest.raises(OutsideError):
+        await door.observe.remote(client(0), [])
+    with pytest.raises(OutsideError):
+        await door.manage.remote(client(0), None)
+    states = np.ones((2, len(SPACE.keys)), np.float32)
+    assert (await door.predict.remote(client(0), states)).tolist() == [SPACE.places["tool::Grep"]] * 2
+    assert await door.enrol.remote() == {}
+    assert await door.agents.remote() == tuple(sorted(client(number) for number in range(12)))
+
+
+async def test_a_release_that_was_brought_back_is_learned_from(outside: Callable[..., Outside]) -> None:
+    swarm = outside()
+    swarm.submit(range(12))
+    await swarm.round()
+    swarm.submit(range(12))
+    await swarm.round()
+    await swarm.play.coordinator.rollback.remote(1)
+    swarm.storage.releases.set_state("1.0.2", "withdrawn")
+    await swarm.publish()
+    assert swarm.latest == "1.0.3"
+    swarm.submit(range(12), base="1.0.2")
+    with pytest.raises(ParticipantsError):
+        await swarm.round()
+    swarm.submit(range(12))
+    record = await swarm.round()
+    assert record["agents_count"] == 12
+    assert await swarm.known() == pytest.approx(TOOLS, abs=0.011)
