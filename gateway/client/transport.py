@@ -80,9 +80,9 @@ class Transport:
             reply = self._once(method, url, headers, body, most_bytes, arrived)
             if reply.status not in _REDIRECTS:
                 return reply
-            there = urljoin(url, reply.headers.get("location", ""))
+            there, host = _target(url, reply.headers.get("location", ""))
             if method != "GET" or _origin(there) != _origin(url):
-                raise RedirectError(status=reply.status, host=_printable(urlsplit(there).netloc) or "nowhere")
+                raise RedirectError(status=reply.status, host=_printable(host) or "nowhere")
             url = there
         raise AnswerError(found=f"more than {_MOST_REDIRECTS} redirects", needed="a document")
 
@@ -214,6 +214,15 @@ def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
     if found is not None:
         with contextlib.suppress(OSError):
             found.shutdown(socket.SHUT_RDWR)
+
+
+def _target(url: str, location: str) -> tuple[str, str]:
+    """Where a redirect points to, and which host that is; both empty for no URL."""
+    try:
+        there = urljoin(url, location)
+        return there, urlsplit(there).netloc
+    except ValueError:
+        return "", ""
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
