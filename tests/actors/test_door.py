@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -19,125 +18,48 @@ from actors.clientele import AbsentDoorsError, ParticipantsError
 from actors.config import AGGREGATOR, COORDINATOR, FederationConfig, SwarmConfig, host_name
 from actors.door import OutsideError
 from actors.host import AbstainingError
-from actors.storage import ReleaseRecord, Storage, StorageUnavailableError, Submission
+from actors.storage import StorageUnavailableError
 from federation.errors import RoundAbortedError, SettingError
 from federation.release import Release
 from tests.actors.conftest import Stage
-from workloads.patterns import DeltaWeightVector, KeySpace, PatternsWorkload, weights_of
-from workloads.patterns.rows import VALUES, columns, value_columns
+from tests.actors.installations import SPACE, TOOLS, WORKLOAD, Installations, client, confidences
+from workloads.patterns import DeltaWeightVector
+from workloads.patterns.rows import VALUES, value_columns
 
-SPACE = KeySpace.of(tools=("Edit", "Grep", "Read"))
-TOOLS = {"tool::Edit": 0.7, "tool::Grep": 0.9, "tool::Read": 0.8}
-WORKLOAD = PatternsWorkload(space=SPACE)
 DOOR = host_name(0)
 
 
-def client(number: int) -> str:
-    return hashlib.sha256(f"client {number}".encode()).hexdigest()
-
-
-class Outside:
-    """A federation on the stage: the clients, their storage, and what a clerk would do."""
+class Outside(Installations):
+    """A federation on the stage, and what a clerk would do."""
 
     def __init__(self, folder: Path, regions: tuple[str, ...] = ("global",), **settings: Any) -> None:
-        self.storage = Storage.open(f"sqlite:///{folder}/outside.sqlite")
+        super().__init__(folder)
         self.state = folder / "state"
-        federation = FederationConfig(storage=f"sqlite:///{folder}/outside.sqlite", regions=regions)
+        federation = FederationConfig(storage=self.url, regions=regions)
         given = {"workload": WORKLOAD, "deadline_s": 5.0, "linger_s": 0.05, **settings}
         self.play = Stage(SwarmConfig(federation=federation, state_dir=self.state, **given))
-        self.nonces = 0
-        self.window = 0
-        self.values = {GENESIS_VERSION: WORKLOAD.genesis(0)}
-        self.latest = GENESIS_VERSION
-
-    def submit(
-        self,
-        numbers: Iterable[int],
-        *,
-        base: str | None = "latest",
-        lies: Iterable[int] = (),
-        region: str = "global",
-        **changes: Any,
-    ) -> list[bytes]:
-        """Each client says how far it is from its base; a liar says the opposite, as loudly as it can."""
-        version = self.latest if base == "latest" else base
-        sent: list[Submission] = []
-        parts = columns(self.values.get(version or GENESIS_VERSION, WORKLOAD.genesis(0)), len(SPACE.keys))
-        for number in numbers:
-            self.nonces += 1
-            weights: dict[str, Any] = {}
-            for place, (key, rate) in enumerate(TOOLS.items()):
-                own = rate + 0.01 * np.sin(17 * number + place)
-                change = round(float(own - parts.values[SPACE.places[key], 0]), 4)
-                if number in lies:
-                    change = -1.0 if change >= 0 else 1.0
-                fields = dict.fromkeys(("confidence", "bestComposite", "groupMean", "toolSuccessRate"), change)
-                weights[key] = {"type": "tool", "category": key[6:], "sampleSize": 30, **fields}
-            found = DeltaWeightVector.model_validate(
-                {
-                    "clientId": client(number),
-                    "schemaVersion": "1.0",
-                    "baseVersion": version,
-                    "round": self.window,
-                    "nonce": f"{self.nonces:032x}",
-                    "timestamp": "2026-01-01",
-                    "totalExperiences": 90,
-                    "weights": weights,
-                }
-            )
-            one = {
-                "client": found.client_id,
-                "region": region,
-                "nonce": found.nonce,
-                "window": self.window,
-                "base_version": version,
-                "received_at": self.play.now,
-                "document": found.canonical(),
-            }
-            sent.append(Submission(**{**one, **changes}))
-        self.storage.submissions.add_many(sent, now=self.play.now, per_day=99)
-        return [one.document for one in sent]
+        self.play.now = self.now
 
     async def round(self) -> dict[str, Any]:
         """What the clerk does: close the window, have a round run, publish what comes of it."""
-        self.storage.facts.put("round", {"window": self.window})
-        self.window += 1
-        request = f"window-{self.window}"
+        request = f"window-{self.close()}"
         while True:
             try:
                 record = await self.play.coordinator.run_round.remote(request)
                 break
             except ActorDiedError:
                 await asyncio.sleep(0)
-        await self.publish()
+        await self.released()
         return record
 
-    async def publish(self, state: str = "published") -> None:
-        found = await self.play.coordinator.release.remote()
-        number = found["release"]["version"]
-        self.latest = f"1.0.{number}"
-        self.values[self.latest] = WORKLOAD.unpack(found["artefact"])
-        self.storage.releases.add(
-            ReleaseRecord(
-                version=self.latest,
-                number=number,
-                window=self.window,
-                created_at=self.play.now,
-                checksum="sha256:" + "0" * 64,
-                state=state,
-                row=found["artefact"],
-            )
-        )
+    async def released(self) -> None:
+        self.publish(await self.play.coordinator.release.remote())
 
     async def known(self) -> dict[str, float]:
-        found = await self.play.coordinator.release.remote()
-        return {key: weight.confidence for key, weight in weights_of(WORKLOAD.unpack(found["artefact"]), SPACE).items()}
+        return confidences(await self.play.coordinator.release.remote())
 
     async def standings(self) -> dict[str, str]:
         return {one["agent"]: one["standing"] for one in await self.play.coordinator.agents.remote()}
-
-    def pending(self) -> int:
-        return self.storage.submissions.count_pending()
 
 
 @pytest.fixture
@@ -360,7 +282,7 @@ async def test_what_is_stale_withdrawn_or_unreadable_is_left_out_and_waited_for_
     swarm.storage.releases.set_state(swarm.latest, "withdrawn")
     swarm.submit(range(12, 14))
     swarm.submit(range(14, 16), base="9.9.9")
-    swarm.submit(range(16, 18), received_at=swarm.play.now - 72 * 3600 - 1)
+    swarm.submit(range(16, 18), received_at=swarm.now - 72 * 3600 - 1)
     swarm.submit(range(18, 20), base=None, document=b"{}")
     swarm.submit([20], base=None, document=b"[" * 5000)
     swarm.submit(range(11), base=GENESIS_VERSION)
@@ -540,7 +462,7 @@ async def test_a_release_that_was_brought_back_is_learned_from(outside: Callable
     await swarm.round()
     await swarm.play.coordinator.rollback.remote(1)
     swarm.storage.releases.set_state("1.0.2", "withdrawn")
-    await swarm.publish()
+    await swarm.released()
     assert swarm.latest == "1.0.3"
     swarm.submit(range(12), base="1.0.2")
     with pytest.raises(ParticipantsError):
