@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.errors import SettingError
-from gateway.federation import schedule
-from gateway.federation.schedule import (
+from gateway.federation import clerk_state
+from gateway.federation.clerk_state import (
     BUDGET,
     MASS_ANOMALY,
     TOO_SLOW,
     UNPUBLISHED,
-    Attend,
     ClerkSettings,
+    Pause,
+    Recall,
+    State,
+)
+from gateway.federation.schedule import (
+    Attend,
     Extend,
     Judge,
     Launch,
-    Pause,
+    List,
     Publish,
-    Recall,
     Renew,
     Request,
     Restore,
@@ -31,7 +36,6 @@ from gateway.federation.schedule import (
     Seal,
     Seen,
     Settle,
-    State,
     Step,
     Tidy,
     Wait,
@@ -44,7 +48,7 @@ HOUR = 3600.0
 
 
 def begun() -> State:
-    return schedule.opened(0.0, settings=FIGURES)
+    return clerk_state.opened(0.0, settings=FIGURES)
 
 
 def step(state: State, now: float, **seen: object) -> Step:
@@ -52,7 +56,7 @@ def step(state: State, now: float, **seen: object) -> Step:
 
 
 def sealed(participants: int = 12, asked: str = "") -> State:
-    return schedule.sealed(begun(), 100.0, participants=participants, settings=FIGURES, asked=asked)
+    return clerk_state.sealed(begun(), 100.0, participants=participants, settings=FIGURES, asked=asked)
 
 
 def recall(**changes: object) -> State:
@@ -78,7 +82,7 @@ def test_the_figures_are_the_documents() -> None:
 )
 def test_figures_that_are_none_are_refused(name: str) -> None:
     with pytest.raises(SettingError, match=name):
-        ClerkSettings(**{name: 0})
+        ClerkSettings(**cast("Any", {name: 0}))
 
 
 def test_a_window_is_open_until_its_end() -> None:
@@ -88,7 +92,7 @@ def test_a_window_is_open_until_its_end() -> None:
 
 def test_too_few_participants_put_the_end_off_by_one_interval() -> None:
     assert step(begun(), 100.0, pending=9) == Extend(code="federation.participants", found=9, needed=10)
-    after = schedule.extended(begun(), 130.0, settings=FIGURES)
+    after = clerk_state.extended(begun(), 130.0, settings=FIGURES)
     assert (after.window.number, after.window.opened_at, after.window.closes_at, after.window.extended) == (
         1,
         0,
@@ -107,41 +111,48 @@ def test_sealing_opens_the_next_window_and_names_the_round() -> None:
 
 
 def test_a_round_is_run_then_published_then_settled() -> None:
-    made = schedule.released(sealed(), 7)
+    made = clerk_state.released(sealed(), 7)
     assert made.sealed is not None
     assert step(made, 101.0, published=6) == Publish()
     assert step(made, 101.0, published=7) == Settle(sealed=made.sealed)
     assert step(replace(made, sealed=None), 101.0, published=7) == Wait()
 
 
+def test_lists_are_brought_up_to_date_before_anything_else_is_begun() -> None:
+    made = clerk_state.released(sealed(), 7)
+    assert step(made, 101.0, published=7, listed=False) == List()
+    stuck = replace(begun(), unpublished=Pause(code=UNPUBLISHED, detail="disk", since=1.0))
+    assert step(stuck, 10.0, listed=False) == Wait()
+
+
 def test_a_round_that_took_too_long_is_tried_once_more_with_half() -> None:
-    once = schedule.failed(sealed(50), 401.0, code=TOO_SLOW, detail="slow", settings=FIGURES)
+    once = clerk_state.failed(sealed(50), 401.0, code=TOO_SLOW, detail="slow", settings=FIGURES)
     assert once.sealed is not None
     assert (once.sealed.request, once.sealed.limit) == ("window-1-2", 25)
-    assert schedule.failed(once, 701.0, code=TOO_SLOW, detail="slow", settings=FIGURES).sealed is None
+    assert clerk_state.failed(once, 701.0, code=TOO_SLOW, detail="slow", settings=FIGURES).sealed is None
 
 
 def test_the_smaller_batch_is_never_below_what_a_round_needs() -> None:
-    once = schedule.failed(sealed(12), 401.0, code=TOO_SLOW, detail="slow", settings=FIGURES)
+    once = clerk_state.failed(sealed(12), 401.0, code=TOO_SLOW, detail="slow", settings=FIGURES)
     assert once.sealed is not None
     assert once.sealed.limit == 10
 
 
 @pytest.mark.parametrize("code", ["rule.bound", "round.quorum", "round.aborted", "federation.no_clients"])
 def test_other_failures_leave_the_submissions_to_the_next_window(code: str) -> None:
-    after = schedule.failed(sealed(), 401.0, code=code, detail="no", settings=FIGURES)
+    after = clerk_state.failed(sealed(), 401.0, code=code, detail="no", settings=FIGURES)
     assert after == replace(sealed(), sealed=None)
     assert step(after, 401.0, pending=12) == Seal(participants=12)
 
 
 def test_mass_anomaly_pauses_until_an_operator_goes_on() -> None:
-    paused = schedule.failed(sealed(), 401.0, code=MASS_ANOMALY, detail="5 of 12", settings=FIGURES)
+    paused = clerk_state.failed(sealed(), 401.0, code=MASS_ANOMALY, detail="5 of 12", settings=FIGURES)
     assert paused.paused == Pause(code=MASS_ANOMALY, detail="5 of 12", since=401.0, review=True)
     assert step(paused, 1e9, pending=100) == Extend(code=MASS_ANOMALY, found=100, needed=10)
 
 
 def test_a_spent_budget_pauses_until_it_is_renewed() -> None:
-    paused = schedule.failed(sealed(), 150.0, code=BUDGET, detail="8 of 8", settings=FIGURES, renews_at=900.0)
+    paused = clerk_state.failed(sealed(), 150.0, code=BUDGET, detail="8 of 8", settings=FIGURES, renews_at=900.0)
     assert paused.paused is not None
     assert (paused.paused.until, paused.paused.review) == (900.0, False)
     assert step(paused, 250.0, pending=12) == Extend(code=BUDGET, found=12, needed=10)
@@ -149,7 +160,7 @@ def test_a_spent_budget_pauses_until_it_is_renewed() -> None:
 
 
 def test_while_nothing_can_be_published_no_round_is_begun() -> None:
-    stuck = replace(schedule.released(sealed(), 7), unpublished=Pause(code=UNPUBLISHED, detail="disk", since=105.0))
+    stuck = replace(clerk_state.released(sealed(), 7), unpublished=Pause(code=UNPUBLISHED, detail="disk", since=105.0))
     assert step(stuck, 150.0, published=6) == Wait()
     assert step(stuck, 200.0, published=6, pending=30) == Extend(code=UNPUBLISHED, found=30, needed=10)
     assert step(replace(stuck, unpublished=None), 201.0, published=6) == Publish()
@@ -193,7 +204,7 @@ def test_what_is_stale_is_cleared_when_nothing_else_is_to_do() -> None:
 
 def test_the_state_survives_json() -> None:
     whole = replace(
-        schedule.released(sealed(asked="x"), 7),
+        clerk_state.released(sealed(asked="x"), 7),
         recall=recall().recall,
         paused=Pause(code=BUDGET, detail="spent", since=1.0, until=2.0),
         unpublished=Pause(code=UNPUBLISHED, detail="disk", since=1.0),
@@ -219,17 +230,17 @@ def test_no_window_is_lost_or_run_under_one_name_twice(rounds: list[tuple[int, s
         match step(state, now, pending=pending, published=published):
             case Seal(participants=found):
                 assert found >= FIGURES.min_participants
-                state = schedule.sealed(state, now, participants=found, settings=FIGURES)
+                state = clerk_state.sealed(state, now, participants=found, settings=FIGURES)
                 assert state.window.number == before + 1
             case Extend():
-                state = schedule.extended(state, now, settings=FIGURES)
+                state = clerk_state.extended(state, now, settings=FIGURES)
                 assert state.window.number == before
             case RunRound(sealed=at) if outcome == "ok":
                 asked.append(at.request)
-                state = schedule.released(state, published + 1)
+                state = clerk_state.released(state, published + 1)
             case RunRound(sealed=at):
                 asked.append(at.request)
-                state = schedule.failed(state, now, code=outcome, detail="", settings=FIGURES, renews_at=now + 150)
+                state = clerk_state.failed(state, now, code=outcome, detail="", settings=FIGURES, renews_at=now + 150)
             case Publish():
                 published += 1
             case Settle():
