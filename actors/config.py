@@ -16,7 +16,7 @@ from federation.protection import Protectable
 from federation.rules.base import Rule
 from federation.screening import Screen, Unscreened
 from federation.terms import Terms, fault_bound
-from federation.workload import Admitting, Composed, Corruption, Reviewed, Workload
+from federation.workload import Admitting, Composed, Corruption, Grouping, Reviewed, Workload
 from telemetry import TelemetryConfig
 
 NAMESPACE = "swarmlore"
@@ -162,6 +162,12 @@ class SwarmConfig(BaseModel):
         if not admits:
             kind = type(self.workload).__name__
             raise ValueError(f"the workload is a {kind}, which takes nothing from outside of the swarm")
+        if self.federation.streaming != isinstance(self.workload, Grouping):
+            kind = type(self.workload).__name__
+            raise ValueError(
+                f"federation.streaming is {self.federation.streaming} and the workload a {kind}: a federation that "
+                "streams needs one whose rows are of groups (GroupedPatternsWorkload.of), and no other can have one"
+            )
         useless = ("agents", "hosts", "agents_per_host", "error_feedback", "adapt_epochs", "adversary", "systems")
         given = [name for name in useless if getattr(self, name)]
         if given:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -239,4 +239,13 @@ class Admitting(Workload, Protocol):
         Raises:
             SwarmError: for anything that is no such document.
         """
+        ...
+
+
+@runtime_checkable
+class Grouping(Admitting, Protocol):
+    """A workload whose rounds have a row for each group of clients: documents are folded into these as they come."""
+
+    def streaming(self, groups: int) -> Any:
+        """How documents' rows are folded into so many groups."""
         ...

@@ -24,6 +24,7 @@ from actors.storage.records import (
 from actors.storage.release_store import ReleaseStore
 from actors.storage.storage import Storage
 from actors.storage.submissions import NONCE_KEPT_S, PER_DAY, WINDOW
+from actors.storage.windows import StoredWindow
 
 __all__ = [
     "DAY_S",
@@ -45,6 +46,7 @@ __all__ = [
     "StorageUnavailableError",
     "StorageUrlError",
     "StoredReleaseError",
+    "StoredWindow",
     "Submission",
     "UnknownReleaseError",
     "day_of",

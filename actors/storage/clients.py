@@ -149,7 +149,9 @@ class Clients:
                     purge_at=func.coalesce(_TABLE.c.purge_at, now),
                 )
             ).rowcount
-            connection.execute(delete(documents).where(documents.c.client == client))
+            erased = connection.execute(delete(documents).where(documents.c.client == client)).rowcount
+        if erased:
+            self._database.forget(documents)
         return bool(done)
 
     def purge(self, now: float, *, limit: int = 1_000) -> int:
@@ -159,7 +161,7 @@ class Clients:
         while True:
             with self._database.write() as connection:
                 ids = connection.execute(due).scalars().all()
-                for table in (tables.submissions, tables.documents, tables.allowances, tables.reports, tables.appeals):
+                for table in _OF_A_CLIENT:
                     connection.execute(delete(table).where(table.c.client.in_(ids)))
                 connection.execute(update(tables.audit).where(tables.audit.c.name.in_(ids)).values(name=""))
                 connection.execute(delete(_TABLE).where(_TABLE.c.id.in_(ids)))
@@ -171,6 +173,16 @@ class Clients:
         return gone
 
 
+_OF_A_CLIENT = (
+    tables.submissions,
+    tables.documents,
+    tables.allowances,
+    tables.reports,
+    tables.appeals,
+    tables.claims,
+    tables.folded,
+    tables.conduct,
+)
 _PURGED = ("federation_clients", "federation_documents", "federation_submissions")
 
 

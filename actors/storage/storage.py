@@ -15,6 +15,7 @@ from actors.storage.releases import Releases
 from actors.storage.reports import Reports
 from actors.storage.rollouts import Rollouts
 from actors.storage.submissions import Submissions
+from actors.storage.windows import Windows
 
 
 class Storage:
@@ -24,7 +25,8 @@ class Storage:
     `StorageUnavailableError`; whether to ask again is the caller's to say.
 
     Attributes:
-        clients, submissions, claims, releases, rollouts, reports, appeals, audit, facts: what is stored, by kind.
+        clients, submissions, claims, windows, releases, rollouts, reports, appeals, audit, facts: what is stored, by
+            kind.
     """
 
     def __init__(self, database: Database) -> None:
@@ -32,6 +34,7 @@ class Storage:
         self.clients = Clients(database)
         self.submissions = Submissions(database)
         self.claims = Claims(database)
+        self.windows = Windows(database)
         self.releases = Releases(database)
         self.rollouts = Rollouts(database)
         self.reports = Reports(database)

@@ -193,3 +193,41 @@ appeals = Table(
     Column("at", Double, nullable=False),
     Column("statement", Text, nullable=False),
 )
+
+# What a streaming door has made of its region's documents in the window that is being folded.
+windows = Table(
+    "federation_windows",
+    metadata,
+    Column("region", Word, primary_key=True),
+    Column("number", Count, nullable=False),
+    # Each change is one more: whoever goes on from an older one is refused.
+    Column("revision", Count, nullable=False),
+    # The last window whose documents are folded in; none for all.
+    Column("through", Count),
+    # The round that it was taken for.
+    Column("round", Count),
+    Column("base", LargeBinary, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    Column("facts", Text, nullable=False),
+)
+
+# Who was folded into it, so that nobody is twice.
+folded = Table(
+    "federation_folded",
+    metadata,
+    Column("region", Word, primary_key=True),
+    Column("client", Word, primary_key=True),
+    Column("flagged", Boolean, nullable=False),
+)
+
+# Clients that were flagged in the last windows in which they took part, and how long they are kept out for it.
+conduct = Table(
+    "federation_conduct",
+    metadata,
+    Column("client", Word, primary_key=True),
+    Column("region", Word, nullable=False),
+    Column("streak", Integer, nullable=False),
+    Column("quarantines", Integer, nullable=False),
+    Column("wait", Integer, nullable=False),
+    Index("federation_conduct_by_region", "region", "wait"),
+)

@@ -6,6 +6,7 @@ from workloads.patterns.delta import Extracted, Submitted, extracted, row_of
 from workloads.patterns.errors import KeySpaceError, MassAnomalyError, OlderReleaseError, PatternError
 from workloads.patterns.experience import PatternExperience, experience_of
 from workloads.patterns.fast_cache import CacheSettings, FastCache
+from workloads.patterns.grouped import GroupedPatternsWorkload
 from workloads.patterns.key_space import OTHER, STANDARD, Domain, KeySpace, PatternType
 from workloads.patterns.knowledge import stabilities, weights_of
 from workloads.patterns.learner import PatternsLearner
@@ -33,6 +34,7 @@ __all__ = [
     "GivenExperiences",
     "GlobalWeightVector",
     "GroupBound",
+    "GroupedPatternsWorkload",
     "Installed",
     "KeySpace",
     "KeySpaceError",
