@@ -34,6 +34,7 @@ AT_ONCE = ClerkSettings(interval_s=100.0, stages=FULL)
 async def office(tmp_path: Path) -> OfficeHours:
     found = OfficeHours(tmp_path, settings=AT_ONCE)
     await found.start()
+    await found.work()
     return found
 
 
@@ -41,6 +42,7 @@ async def office(tmp_path: Path) -> OfficeHours:
 async def staged(tmp_path: Path) -> OfficeHours:
     found = OfficeHours(tmp_path, settings=SHORT)
     await found.start()
+    await found.work()
     return found
 
 
