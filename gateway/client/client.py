@@ -14,9 +14,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gateway.client.account import STATE, WAIT_S, Account
-from gateway.client.errors import ClientError, DamagedError, UntrustedError
+from gateway.client.errors import ClientError, DamagedError, RefusedError, UntrustedError
 from gateway.client.folder import Folder
-from gateway.client.outbox import Outbox, Pushed
+from gateway.client.outbox import STALE, Outbox, Pushed
 from gateway.client.settings import ClientSettings
 from gateway.client.standing import Consent, Standing
 from gateway.client.telling import ClientTelling
@@ -248,7 +248,8 @@ class FederationClient:
         """Try once to send a delta; what cannot be sent now waits, and `flush` tries again.
 
         Args:
-            delta: by default what `extract_delta` gives.
+            delta: by default what `extract_delta` gives; where that is to a release that the server does not take any
+                more, the newest is put into force first.
             again: also where the open round has been told already.
 
         Raises:
@@ -258,7 +259,17 @@ class FederationClient:
         """
         self.account.agreed("a submission")
         with self.exclusive():
-            return self.outbox.push(self.extract_delta() if delta is None else delta, self.space, again=again)
+            if delta is not None:
+                return self.outbox.push(delta, self.space, again=again)
+            try:
+                return self.outbox.push(self.extract_delta(), self.space, again=again)
+            except RefusedError as error:
+                if error.reason not in STALE:
+                    raise
+            # The server goes by another release than the one that is held, if any is: once more, against that one.
+            self.releases.pull(anew=True)
+            self.hot_swap()
+            return self.outbox.push(self.extract_delta(), self.space, again=again)
 
     def flush(self, now: float | None = None) -> tuple[Pushed, ...]:
         """Try again the deltas that are due; what became of each is in the answer.

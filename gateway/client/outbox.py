@@ -37,6 +37,9 @@ WINDOW_S = 6 * 3600.0
 REPEAT_S = 48 * 3600.0
 """When the same delta is sent again for a round that is put off: the server drops it after 72 h."""
 
+STALE = frozenset({"STALE_BASE_VERSION", "STALE_SUBMISSION"})
+"""Refusals of a delta whose place another one can take, made anew."""
+
 LATER = (UnreachableError, ServerFailedError, RateLimitedError, AnswerError, RedirectError, TokenError, UntrustedError)
 """Failures after which a delta waits for another attempt."""
 

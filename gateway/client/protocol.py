@@ -25,7 +25,6 @@ from gateway.client.transport import Arrived, Reply, Transport
 MOST_ANSWER = 1 << 16
 MOST_MANIFEST = 1 << 20
 QUARANTINED = "CLIENT_QUARANTINED"
-STALE_BASE = "STALE_BASE_VERSION"
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _CLIENT_ID = re.compile(r"(?:sha256:)?([a-f0-9]{64})")
 _TOKEN = re.compile(r"[\x21-\x7e]{16,512}")

@@ -17,8 +17,7 @@ from gateway.client.errors import (
     UnreachableError,
     WriteError,
 )
-from gateway.client.outbox import Pushed, Sent
-from gateway.client.protocol import STALE_BASE
+from gateway.client.outbox import STALE, Pushed, Sent
 
 if TYPE_CHECKING:
     from gateway.client.client import FederationClient
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from gateway.client.releases import Pulled
     from gateway.client.reporting import Reported
 
-STALE_SUBMISSION = "STALE_SUBMISSION"
 _LITTER_S = 3600.0
 
 
@@ -178,8 +176,10 @@ class _Cycle:
                 self._trouble(error)
                 return
             # The server has moved on since the pull, or a delta of another day came first: once more, anew.
+            self._found.pop("pulled", None)
             self._pull(anew=True)
-            self._try("pushed", lambda: client.outbox.push(client.extract_delta(), client.space, again=False))
+            if "pulled" in self._found:
+                self._try("pushed", lambda: client.outbox.push(client.extract_delta(), client.space, again=False))
             return
         except SwarmError as error:
             self._raise_or_note(error)
@@ -218,4 +218,4 @@ class _Cycle:
 
 
 def _is_stale(error: SwarmError) -> bool:
-    return isinstance(error, RefusedError) and error.reason in (STALE_BASE, STALE_SUBMISSION)
+    return isinstance(error, RefusedError) and error.reason in STALE
