@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 TOKEN_PREFIX = b"fed_"
 _KEPT = 100_000
 _BATCH = 256
+_PACE_S = 0.005
 _LONGEST = 200
 Headers = Mapping[bytes, bytes]
 
@@ -72,7 +73,7 @@ class Access:
         self._attempts: dict[str, int] = {}
         self._minute = 0
         self._lookups: Batches[bytes, Client | None] = Batches(
-            self._found, archive, StoragePart.CLIENTS, most=_BATCH, waiting=limits.waiting
+            self._found, archive, StoragePart.CLIENTS, most=_BATCH, waiting=limits.waiting, pace_s=_PACE_S
         )
 
     async def client(self, headers: Headers, *, quarantined_too: bool = False) -> Client:

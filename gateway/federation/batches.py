@@ -1,7 +1,7 @@
 """Many small questions to the storage as few large ones: group commit, and its like for reading.
 
-What is asked while one batch is under way waits for the next, so batches grow with the load and a lone question does
-not wait.
+A batch costs the storage far more than one more item in it. So batches begin no sooner after each other than at a pace:
+what is asked meanwhile goes into the next, batches grow with the load, and a lone question does not wait.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Batches(Generic[Item, Result]):
         part: of the storage, which is asked.
         most: items in a batch.
         waiting: items that may wait; beyond, `OverloadError`.
+        pace_s: between the beginnings of two batches, at least.
     """
 
     def __init__(
@@ -39,9 +40,11 @@ class Batches(Generic[Item, Result]):
         *,
         most: int,
         waiting: int,
+        pace_s: float,
     ) -> None:
         self._work, self._archive, self._part = work, archive, part
-        self._most, self._limit = most, waiting
+        self._most, self._limit, self._pace_s = most, waiting, pace_s
+        self._begun = float("-inf")
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -66,8 +69,13 @@ class Batches(Generic[Item, Result]):
             await asyncio.shield(self._task)
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
+                early = self._begun + self._pace_s - loop.time()
+                if early > 0 and len(self._waiting) < self._most:
+                    await asyncio.sleep(early)
+                self._begun = loop.time()
                 taken = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
                 batch = [(item, future) for item, future in taken if not future.done()]  # its client may be gone
                 if not batch:
