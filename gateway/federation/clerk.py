@@ -263,7 +263,7 @@ class Clerk:
         about = {"window": sealed.window, "participants": sealed.participants, "attempts": sealed.attempt}
         further: dict[str, Any] = {"last_round": {**about, "code": code, "detail": str(error), "at": now}}
         if code in SHORT:
-            found = error.fields.get("n", sealed.participants)
+            found = error.fields.get("found", error.fields.get("n", sealed.participants))
             needed = error.fields.get("needed", settings.min_participants)
             further["short"] = {"found": found, "needed": needed, "since": now, "extended": state.window.extended}
         await self._books.answer(sealed.asked, now, code=code, detail=str(error))

@@ -19,7 +19,7 @@ BUDGET = "privacy.budget"
 OPERATOR = "operator"
 UNPUBLISHED = "federation.publishing"
 
-SHORT = frozenset({"rule.bound", "round.quorum", "round.participants"})
+SHORT = frozenset({PARTICIPANTS, "rule.bound", "round.quorum"})
 """Codes of rounds that too few valid submissions came to."""
 
 
