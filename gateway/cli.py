@@ -12,6 +12,7 @@ import typer
 from gateway import bench, control, demo, doctor, ingestion, inspection, registry, serving
 from gateway.client import commands as client
 from gateway.exits import table
+from gateway.federation import commands as federation
 
 _EPILOG = f"Exit codes:\n\n{table()}"
 
@@ -56,6 +57,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(bench.app, name="bench")
 app.add_typer(registry.app, name="registry")
 app.add_typer(client.app, name="client")
+app.add_typer(federation.app, name="federation")
 
 
 def main() -> None:

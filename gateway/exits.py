@@ -78,6 +78,11 @@ _BY_CODE: dict[str, Exit] = {
     "client.busy": Exit.STATE,
     "client.damaged": Exit.STATE,
     "client": Exit.REFUSED,
+    "federation.unreachable": Exit.NO_FEDERATION,
+    "federation.slow": Exit.NO_FEDERATION,
+    "federation.refused": Exit.REFUSED,
+    "federation.client": Exit.REFUSED,
+    "federation": Exit.NO_RELEASE,
     "round": Exit.NO_RELEASE,
     "rule": Exit.NO_RELEASE,
     "privacy.ledger": Exit.STATE,
@@ -87,6 +92,7 @@ _BY_CODE: dict[str, Exit] = {
     "otlp": Exit.BAD_DATA,
     "release": Exit.UNKNOWN_RELEASE,
     "journal": Exit.STATE,
+    "storage": Exit.STATE,
 }
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.connection import run
+from gateway.federation.serving import serve
 from gateway.options import AsJson
 from gateway.output import Output, figure
 
@@ -226,6 +227,7 @@ def audit(
     _listed("audit", columns, row, url, token, ca, as_json, key="entries", limit=limit)
 
 
+app.command("serve")(serve)
 app.command("status")(status)
 app.command("round")(round_)
 app.command("approve")(approve)
