@@ -40,12 +40,23 @@ def show_status(status: Mapping[str, Any], output: Output) -> None:
         ["convergence", _convergence(convergence)],
         ["quarantined", _named(status["quarantined"])],
     ]
+    if privacy := status.get("privacy"):
+        rows.append(["privacy", budget_line(privacy)])
     silent = [name for name, answer in status["actors"].items() if answer is None]
     rows.append(["actors", f"{len(status['actors'])}" + (f", silent: {_named(silent)}" if silent else ", all answer")])
     lost = _lost_telemetry(status)
     if lost is not None:
         rows.append(["telemetry", lost])
     output.table("", ["", ""], rows)
+
+
+def budget_line(privacy: Mapping[str, Any]) -> str:
+    """What is left of a privacy budget."""
+    spent = f"epsilon {privacy['epsilon_spent']:.2f} of {privacy['epsilon_budget']:g} spent"
+    until = f"{datetime.fromtimestamp(privacy['renews_at'], UTC):%Y-%m-%d %H:%M} UTC"
+    if privacy["paused"]:
+        return f"{spent}: no rounds until {until}"
+    return f"{spent}, {privacy['rounds_left']} rounds left until {until}"
 
 
 def _lost_telemetry(status: Mapping[str, Any]) -> str | None:

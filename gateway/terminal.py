@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.output import figure
+from gateway.reports import budget_line
 
 BARS = "▁▂▃▄▅▆▇█"
 PHASES: tuple[tuple[str, str, str], ...] = (
@@ -50,6 +51,8 @@ def health(status: Status, last: Record | None) -> tuple[str, str]:
         return "red", f"Round {last['round']} ended without a release: {(last.get('error') or {}).get('message', '')}"
     if silent:
         return "yellow", f"Silent: {', '.join(silent[:4])}. A quorum is within reach."
+    if status.get("privacy", {}).get("paused"):
+        return "yellow", f"Paused: {budget_line(status['privacy'])}."
     trend = status["convergence"]["status"]
     if trend in ("diverging", "stalled"):
         return "yellow", f"Learning is {trend}."

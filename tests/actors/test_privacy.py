@@ -35,6 +35,7 @@ from federation.verdict import Verdicts
 from telemetry import Telemetry, TelemetryConfig, semconv
 from telemetry.testing import captured
 from tests.actors.conftest import SECRET
+from tests.actors.test_door import Outside
 from tests.actors.test_patterns import TOOLS, fleet, known
 from tests.actors.test_round import rounds
 from workloads.attacks import Adversary, Scaled
@@ -391,3 +392,20 @@ async def test_the_share_that_is_reviewed_is_the_workloads_to_say(stage: Callabl
         stage(16, workload=workload, adversary=Adversary(agents=liars, attack=Scaled(factor=-2.0))), 1
     )
     assert record["verdicts"]["rejected"] == 5
+
+
+async def test_clients_of_a_federation_are_protected_and_wait_when_the_budget_is_spent(tmp_path: Any) -> None:
+    privacy = PrivacyConfig(epsilon_round=8.0, epsilon_period=13.0, radius=4.0, adaptive=True, expected=40)
+    swarm = Outside(tmp_path, privacy=privacy)
+    for spent in (8.0, 12.26):
+        swarm.submit(range(40))
+        record = await swarm.round()
+        assert record["privacy"]["epsilon_spent"] == pytest.approx(spent, abs=0.01)
+        assert swarm.pending() == 0
+    release = (await swarm.play.coordinator.release.remote())["release"]
+    assert (release["agents"], release["epsilon"]) == (40, pytest.approx(8.0))
+    swarm.submit(range(40))
+    with pytest.raises(PrivacyBudgetError):
+        await swarm.round()
+    assert swarm.pending() == 40
+    assert (await swarm.play.coordinator.status.remote())["rounds"] == 2

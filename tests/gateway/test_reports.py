@@ -1,4 +1,4 @@
-"""What a status says to people about telemetry that was not delivered."""
+"""What a status says to people about telemetry that was not delivered, and about privacy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.reports import _lost_telemetry as lost_telemetry
+from gateway.reports import budget_line
 
 HOST: dict[str, Any] = {"telemetry_dropped": {"spans": 3, "events": 1}}
 
@@ -22,3 +23,8 @@ HOST: dict[str, Any] = {"telemetry_dropped": {"spans": 3, "events": 1}}
 )
 def test_losses_are_summed_and_who_lost_them_is_named(own: dict[str, int], actors: Any, said: str | None) -> None:
     assert lost_telemetry({"telemetry_dropped": own, "actors": actors}) == said
+
+
+def test_a_privacy_budget_says_how_far_it_goes() -> None:
+    privacy = {"epsilon_spent": 2.0, "epsilon_budget": 8.0, "paused": False, "rounds_left": 31, "renews_at": 1e9}
+    assert budget_line(privacy) == "epsilon 2.00 of 8 spent, 31 rounds left until 2001-09-09 01:46 UTC"

@@ -75,6 +75,9 @@ def test_before_the_first_round_it_says_what_to_do() -> None:
     assert "`swarmlore round` runs one" in text(screen(status(round=None, phase="idle", rounds=0), []))
 
 
+SPENT = {"epsilon_spent": 7.91, "epsilon_budget": 8.0, "paused": True, "rounds_left": 0, "renews_at": 1826820921.8}
+
+
 @pytest.mark.parametrize(
     ("fields", "last", "colour", "words"),
     [
@@ -95,6 +98,7 @@ def test_before_the_first_round_it_says_what_to_do() -> None:
         ({}, {"release": None, "error": {"message": "no quorum"}}, "red", "without a release: no quorum"),
         ({"convergence": {"status": "diverging"}}, {}, "yellow", "diverging"),
         ({}, {"validators_disagree": True}, "yellow", "disagree"),
+        ({"privacy": SPENT}, {}, "yellow", "Paused: epsilon 7.91 of 8 spent: no rounds until 2027-11-21"),
     ],
 )
 def test_the_worst_that_is_true_comes_first(
