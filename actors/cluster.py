@@ -31,7 +31,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from actors.config import AGGREGATOR, COORDINATOR, NAMESPACE, SwarmConfig, host_name, validator_name
+from actors.config import AGGREGATOR, COORDINATOR, NAMESPACE, SwarmConfig, validator_name
+from actors.placement import Reviver, make_door, make_host, named
 from federation.errors import SwarmError
 from federation.identity import Secret
 
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
     from actors.cast import Handle
 
 OBJECT_STORE_BYTES = 256 * 2**20
-HEAD = "node:__internal_head__"
-"""Resource that only the head node has: journal, coordinator and aggregator live and die with it."""
-
 KNOCK_S = 5.0
 """How long a head node may take to answer."""
 
@@ -291,48 +289,14 @@ def launch(config: SwarmConfig, *, cpus: int, nodes: int) -> None:
     shares = tuple(config.shares(cpus, nodes))
     journal = config.state_dir / "journal.sqlite"
     for number, agents in enumerate(shares):
-        make_host(number, agents, config, secret)
+        make_host(number, agents, config, secret, find)
     for number, region in enumerate(config.federation.regions if config.federation is not None else ()):
-        make_door(number, region, config, secret)
+        make_door(number, region, config, secret, find)
     for number in range(config.validators):
-        _actor(ConvergenceValidator, validator_name(number)).remote(number, config)
-    _actor(Aggregator, AGGREGATOR, head=True).remote(config, journal)
-    reviver = Reviver(shares, config, secret)
-    _actor(Coordinator, COORDINATOR, head=True).remote(config, shares, secret, journal, find, put, reviver)
-
-
-def make_host(number: int, agents: tuple[str, ...], config: SwarmConfig, secret: Secret) -> None:
-    """Make a host, unless it is there."""
-    from actors.host import AgentHost
-
-    name = host_name(number)
-    _actor(AgentHost, name, node=_home(number)).remote(name, agents, config, secret.derive("host"), find)
-
-
-def make_door(number: int, region: str, config: SwarmConfig, secret: Secret) -> None:
-    """Make a door, unless it is there. Storage in a file is on the head node, and so is the door then."""
-    from actors.door import Door
-
-    assert config.federation is not None
-    name, at_head = host_name(number), config.federation.storage.startswith("sqlite")
-    actor = _actor(Door, name, head=at_head, node=None if at_head else _home(number))
-    actor.remote(name, region, config, secret.derive("host"), find)
-
-
-class Reviver:
-    """Makes a host or a door again that Ray has given up. Held by the coordinator."""
-
-    def __init__(self, shares: tuple[tuple[str, ...], ...], config: SwarmConfig, secret: Secret) -> None:
-        self._shares, self._config, self._secret = shares, config, secret
-
-    def __call__(self, name: str) -> None:
-        for number, agents in enumerate(self._shares):
-            if host_name(number) == name:
-                make_host(number, agents, self._config, self._secret)
-        federation = self._config.federation
-        for number, region in enumerate(federation.regions if federation is not None else ()):
-            if host_name(number) == name:
-                make_door(number, region, self._config, self._secret)
+        named(ConvergenceValidator, validator_name(number)).remote(number, config)
+    named(Aggregator, AGGREGATOR, head=True).remote(config, journal)
+    reviver = Reviver(shares, config, secret, find)
+    named(Coordinator, COORDINATOR, head=True).remote(config, shares, secret, journal, find, put, reviver)
 
 
 def dismiss() -> int:
@@ -364,40 +328,6 @@ def stored_secret(folder: Path) -> Secret:
     with os.fdopen(descriptor, "wb") as file:
         file.write(value)
     return Secret(value)
-
-
-def _home(number: int) -> str:
-    """The node that a host is put on: nodes take turns, one turn for each of their CPUs.
-
-    Ray's own SPREAD looks at what actors ask for; ours ask for no CPU, and all would go to one node.
-    """
-    import ray
-
-    nodes: list[Any] = [node for node in ray.nodes() if node["Alive"]]
-    turns = [
-        node["NodeID"]
-        for node in sorted(nodes, key=lambda node: node["NodeID"])
-        for _ in range(max(int(node["Resources"].get("CPU", 0)), 0))
-    ]
-    return turns[number % len(turns)] if turns else nodes[0]["NodeID"]
-
-
-def _actor(kind: type[Any], name: str, *, head: bool = False, node: str | None = None) -> Any:
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    return ray.remote(kind).options(
-        name=name,
-        namespace=NAMESPACE,
-        lifetime="detached",
-        get_if_exists=True,
-        max_restarts=-1,
-        max_task_retries=0,
-        num_cpus=0,
-        resources={HEAD: 0.001} if head else None,
-        # Soft: when the node is gone, the actor comes back on another one.
-        scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=True) if node else "DEFAULT",
-    )
 
 
 def token_at_hand() -> bool:

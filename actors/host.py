@@ -24,7 +24,7 @@ from actors.agent import Reading
 from actors.config import COORDINATOR, SwarmConfig
 from actors.host_journal import HostJournal
 from actors.host_telling import HostTelling
-from actors.journal import JournalError
+from actors.journal_file import JournalError
 from actors.residents import Residents
 from actors.signing import Signatory
 from federation.compression import ErrorFeedback

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.journal import JournalError
+from actors.journal_file import JournalError
 from federation.compression import ErrorFeedback
 from federation.errors import BatchError
 from federation.update import UpdateBatch

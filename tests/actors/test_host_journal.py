@@ -10,7 +10,7 @@ import pytest
 
 from actors import host_journal
 from actors.host_journal import HostJournal
-from actors.journal import JournalError
+from actors.journal_file import JournalError
 from federation.compression import ErrorFeedback, TopKCodec
 from federation.identity import Statement
 from federation.update import UpdateBatch

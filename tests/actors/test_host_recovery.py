@@ -13,7 +13,7 @@ import pytest
 from actors.agent import Complaint, Reading
 from actors.config import COORDINATOR, host_name
 from actors.host import AgentHost
-from actors.journal import JournalError
+from actors.journal_file import JournalError
 from federation.compression import TopKCodec
 from federation.errors import AdaptationError, QuorumError
 from federation.identity import Secret

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from actors.journal import VERDICTS_KEPT, Journal, JournalError
+from actors.journal import VERDICTS_KEPT, Journal
+from actors.journal_file import JournalError
 from federation.identity import Secret, SigningKey
 from federation.release import Release, artefact_digest
 from federation.terms import Terms
