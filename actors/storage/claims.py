@@ -13,7 +13,7 @@ from sqlalchemy import and_, cast, delete, exists, func, insert, literal, or_, s
 from actors.storage import tables
 from actors.storage.database import Database
 from actors.storage.records import Submission
-from actors.storage.submissions import waiting
+from actors.storage.submissions import erase, waiting
 
 _CLAIMS, _DOCUMENTS = tables.claims, tables.documents
 
@@ -113,9 +113,4 @@ class Claims:
         ours = [_CLAIMS.c.region == region, _CLAIMS.c.round == round_number]
         before = and_(_DOCUMENTS.c.client == _CLAIMS.c.client, _DOCUMENTS.c.window < _CLAIMS.c.window)
         counted = exists().where(or_(_TAKEN, before), *ours)
-        with self._database.write() as connection:
-            gone = connection.execute(delete(_DOCUMENTS).where(counted)).rowcount
-            connection.execute(delete(_CLAIMS).where(*ours))
-        if gone:
-            self._database.forget(_DOCUMENTS)
-        return gone
+        return erase(self._database, counted, delete(_CLAIMS).where(*ours))

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Delete, and_, delete, exists, func, select, tuple_
 
 from actors.storage import tables
 from actors.storage.database import Database
@@ -23,6 +23,7 @@ NONCE_KEPT_S: Final = 72 * 3600.0
 WINDOW: Final = "window"
 """The fact that holds the number of the window in which submissions count now: itself, or as its ``number``."""
 
+_ERASED_AT_ONCE: Final = 256
 _DOCUMENTS = tables.documents
 _KNOWN = tables.submissions
 _ALLOWANCES = tables.allowances
@@ -106,12 +107,8 @@ class Submissions:
         log, its archives, replicas and backups, the bytes stay as long as those do.
         """
         # The window that these waited in is closed: none can come into it any more.
-        erase = delete(_DOCUMENTS).where(_DOCUMENTS.c.window <= window)
-        with self._database.write() as connection:
-            gone = connection.execute(erase if region is None else erase.where(_DOCUMENTS.c.region == region)).rowcount
-        if gone:
-            self._database.forget(_DOCUMENTS)
-        return gone
+        closed = _DOCUMENTS.c.window <= window
+        return erase(self._database, closed if region is None else and_(closed, _DOCUMENTS.c.region == region))
 
     def drop_stale(self, now: float) -> int:
         """How many documents were erased because they waited longer than `NONCE_KEPT_S`.
@@ -119,14 +116,9 @@ class Submissions:
         Nonces of that age are forgotten, too, and what was counted on days gone by.
         """
         oldest = now - NONCE_KEPT_S
-        with self._database.write() as connection:
-            gone = connection.execute(delete(_DOCUMENTS).where(_DOCUMENTS.c.received_at < oldest)).rowcount
-            connection.execute(delete(_KNOWN).where(_KNOWN.c.received_at < oldest))
-            for table in (_ALLOWANCES, tables.enrolments):
-                connection.execute(delete(table).where(table.c.day < day_of(now) - 1))
-        if gone:
-            self._database.forget(_DOCUMENTS)
-        return gone
+        by_day = (delete(table).where(table.c.day < day_of(now) - 1) for table in (_ALLOWANCES, tables.enrolments))
+        nonces = delete(_KNOWN).where(_KNOWN.c.received_at < oldest)
+        return erase(self._database, _DOCUMENTS.c.received_at < oldest, nonces, *by_day)
 
     def _allowances(self, connection: Connection, submissions: Sequence[Submission], day: int) -> dict[str, int]:
         """client -> submissions used this day. Holds these clients until the end of the transaction.
@@ -236,6 +228,32 @@ class _Intake:
 
     def _added(self, outcome: Outcome, client: str, window: int) -> Added:
         return Added(outcome=outcome, window=window, used=self.used.get(client, 0), resets_at=self._resets_at)
+
+
+def erase(database: Database, condition: ColumnElement[bool], *also: Delete) -> int:
+    """How many documents were erased, in steps, so that others are let in between.
+
+    Whoever is killed on the way has erased some of them, and erases the others when asked again.
+
+    Args:
+        database: of the documents.
+        condition: of theirs.
+        also: what goes with the last of them, in the same transaction.
+    """
+    key = tuple_(_DOCUMENTS.c.client, _DOCUMENTS.c.window)
+    some = select(_DOCUMENTS.c.client, _DOCUMENTS.c.window).where(condition).limit(_ERASED_AT_ONCE)
+    gone = 0
+    while True:
+        with database.write() as connection:
+            step = connection.execute(delete(_DOCUMENTS).where(key.in_(some))).rowcount
+            for statement in also if step < _ERASED_AT_ONCE else ():
+                connection.execute(statement)
+        gone += step
+        if step < _ERASED_AT_ONCE:
+            break
+    if gone:
+        database.forget(_DOCUMENTS)
+    return gone
 
 
 def waiting(region: str | None, window: int | None) -> list[Any]:

@@ -184,3 +184,11 @@ def test_submissions_that_cannot_be_are_refused(submission: MakeSubmission, wron
 
 def test_no_document_is_shown(submission: MakeSubmission) -> None:
     assert "document 1" not in repr(submission(1, "a"))
+
+
+def test_a_large_window_is_erased_in_steps(storage: Storage, submission: MakeSubmission) -> None:
+    for start in range(0, 600, 200):
+        storage.submissions.add_many([submission(number, "n") for number in range(start, start + 200)], now=NOW)
+    storage.submissions.add_many([submission(700, "n", window=2)], now=NOW)
+    assert storage.submissions.consume(1) == 600
+    assert storage.submissions.count_pending() == 1
