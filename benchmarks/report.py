@@ -57,6 +57,11 @@ def _rule(*names: str) -> Callable[[Any], str]:
     return read
 
 
+def _privacy(result: Any) -> str:
+    row = result["rows"][-1]
+    return f"clipped sum {row['sum_ms']:.0f} ms, ledger {row['ledger_ms']:.1f} ms, noise {row['noise_ms']:.1f} ms"
+
+
 def _kl(result: Any) -> str:
     return "; ".join(f"{row['what']} {row['ms']:.3f} ms" for row in result["divergence"])
 
@@ -102,6 +107,7 @@ TABLE: tuple[tuple[str, str, str, Callable[..., str]], ...] = (
     ("pairwise distances, 100 x 10⁶", "≤ 160 ms", "rules-1000000", _rule("kernel: squared distances")),
     ("geometric median, 100 x 10⁶, 8 steps", "≤ 200 ms", "rules-1000000", _rule("geometric_median, 8 steps")),
     ("KL check, 1,000 parameters", "≤ 1 ms", "judgement", _kl),
+    ("privacy of a round, 1,000 installations, 128 patterns", "-", "privacy", _privacy),
     ("compression, and points of accuracy it costs", "10 x", "compression", _compression),
     ("agents' spans taken a second on one core, bytes to experiences", "≥ 10,000", "ingest", _ingest),
     ("samples that a live check takes a second on one core, bytes to report", "≥ 20,000", "live-check", _live_check),
