@@ -13,10 +13,12 @@ import numpy as np
 from actors import Swarm, SwarmConfig, cluster
 from actors.agent import Complaint, Reading
 from actors.config import AGGREGATOR, COORDINATOR, host_name, validator_name
+from examples.drill.federated import federated, federated_config
 from examples.drill.ingestion import take_in
 from examples.drill.parts import FEATURES, Systems, TornWorkload, write_experiences
 from examples.drill.private import private_config, spend
 from examples.drill.troublemakers import Script, Trouble, Troublemakers
+from examples.drill.window import windows
 from federation.errors import SwarmError
 from gateway.learning import agent_names
 from gateway.metrics import Gathering
@@ -76,6 +78,10 @@ async def drill(endpoint: str, folder: Path, say: Say = print) -> None:
         await _drained(swarm, say)
     async with _swarm(private_config(AGENTS, folder / "private", telemetry)) as swarm:
         await spend(swarm, say)
+        await _drained(swarm, say)
+    config = federated_config(folder / "federated", telemetry)
+    async with _swarm(config) as swarm, federated(swarm, config, folder / "federated") as federation:
+        await windows(federation, say)
         await _drained(swarm, say)
     await asyncio.to_thread(gateway.stop, 5.0)
     await asyncio.to_thread(cluster.leave)
