@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actors.arrivals import (
     RELEASES_LOOKED_AT,
@@ -253,7 +254,7 @@ class GroupRows:
                 through=through,
                 base=artefact,
                 state=window.to_bytes(),
-                facts={"bases": [], "left_out": {}, "unknown_keys": 0},
+                facts={"bases": [], "left_out": {}, "unknown_keys": 0, "clients": 0},
             )
         )
 
@@ -322,7 +323,11 @@ class GroupRows:
         )
         rejected = np.flatnonzero(folded.verdicts.rejected).tolist()
         after = self._storage.windows.fold(
-            replace(stored, state=folded.window.to_bytes(), facts=self._facts(stored, chunk, faults, found.unknown)),
+            replace(
+                stored,
+                state=folded.window.to_bytes(),
+                facts=self._facts(stored, chunk, faults, found.unknown, folded.window),
+            ),
             chunk,
             flagged={chunk[good[row]].client for row in rejected},
             unread={chunk[place].client for place in faults},
@@ -334,7 +339,11 @@ class GroupRows:
 
     @staticmethod
     def _facts(
-        stored: StoredWindow, chunk: Sequence[Submission], faults: Mapping[int, SwarmError], unknown: Any
+        stored: StoredWindow,
+        chunk: Sequence[Submission],
+        faults: Mapping[int, SwarmError],
+        unknown: NDArray[np.int64],
+        window: Window,
     ) -> dict[str, Any]:
         good = [one for place, one in enumerate(chunk) if place not in faults]
         left_out = Counter[str](stored.facts["left_out"])
@@ -343,6 +352,7 @@ class GroupRows:
             "bases": sorted({*stored.facts["bases"], *(one.base_version or GENESIS_VERSION for one in good)}),
             "left_out": dict(sorted(left_out.items())),
             "unknown_keys": stored.facts["unknown_keys"] + int(unknown.sum()),
+            "clients": window.clients,
         }
 
     def _aggregate_region(self, stored: StoredWindow, window: Window) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, or_, select, tuple_, update
 
 from actors.storage import tables
 from actors.storage.database import Database
@@ -25,6 +25,7 @@ from actors.storage.submissions import waiting
 from federation.trust import TrustPolicy
 
 MOST_DOUBLINGS: Final = 10
+ROUNDS_KEPT: Final = 64
 _AT_ONCE: Final = 300  # a statement takes a bounded number of parameters
 
 _WINDOWS, _FOLDED, _CONDUCT = tables.windows, tables.folded, tables.conduct
@@ -77,7 +78,7 @@ class Windows:
             found = connection.execute(
                 select(tables.facts.c.value).where(tables.facts.c.name == _last(region))
             ).scalar()
-        return 1 + (0 if found is None else int(json.loads(found)))
+        return 1 + (0 if found is None else int(json.loads(found)["number"]))
 
     def begin(self, window: StoredWindow) -> StoredWindow:
         """Begin a window, unless the region has one already. The one that it has."""
@@ -166,9 +167,14 @@ class Windows:
         """
         with self._database.write() as connection:
             moved = self._judge(connection, region, now, policy or TrustPolicy()) if counted else (0, 0)
-            number = connection.execute(select(_WINDOWS.c.number).where(_WINDOWS.c.region == region)).scalar()
-            if number is not None:
-                row = self._database.insert(tables.facts).values(name=_last(region), value=json.dumps(number))
+            query = select(_WINDOWS.c.number, _WINDOWS.c.round, _WINDOWS.c.facts).where(_WINDOWS.c.region == region)
+            ended = connection.execute(query).first()
+            if ended is not None:
+                found = connection.execute(select(tables.facts.c.value).where(tables.facts.c.name == _last(region)))
+                before = json.loads(found.scalar() or "{}").get("rounds", [])
+                rounds = [[ended.round, json.loads(ended.facts).get("clients", 0)]] if counted else []
+                told = json.dumps({"number": ended.number, "rounds": [*before, *rounds][-ROUNDS_KEPT:]})
+                row = self._database.insert(tables.facts).values(name=_last(region), value=told)
                 connection.execute(
                     row.on_conflict_do_update(index_elements=["name"], set_={"value": row.excluded.value})
                 )
@@ -176,6 +182,40 @@ class Windows:
             connection.execute(delete(_WINDOWS).where(_WINDOWS.c.region == region))
         self._database.forget(_WINDOWS, _FOLDED)
         return moved
+
+    def count(self, region: str | None = None) -> int:
+        """How many clients are folded into the windows of a region, or of all, and were not flagged."""
+        query = select(func.count()).select_from(_FOLDED).where(_FOLDED.c.flagged.is_(False))
+        with self._database.read() as connection:
+            return connection.execute(query if region is None else query.where(_FOLDED.c.region == region)).scalar_one()
+
+    def participants(self, round_number: int) -> int | None:
+        """How many clients were behind the groups of a round, one of the last ones; None when no window was taken."""
+        with self._database.read() as connection:
+            open_ones = connection.execute(select(_WINDOWS.c.facts).where(_WINDOWS.c.round == round_number)).scalars()
+            counts = [int(json.loads(facts).get("clients", 0)) for facts in open_ones]
+            ended = connection.execute(
+                select(tables.facts.c.value).where(tables.facts.c.name.like("region.%.last"))
+            ).scalars()
+            counts += [
+                clients for last in ended for number, clients in json.loads(last)["rounds"] if number == round_number
+            ]
+        return sum(counts) if counts else None
+
+    def keep_out(self, client: str, region: str, policy: TrustPolicy | None = None) -> None:
+        """Put a client into quarantine because somebody says so; as many windows as for its conduct."""
+        chosen = policy or TrustPolicy()
+        with self._database.write() as connection:
+            query = select(_CONDUCT.c.quarantines).where(_CONDUCT.c.client == client)
+            before = connection.execute(query).scalar() or 0
+            values = {
+                "region": region,
+                "streak": chosen.quarantine_after,
+                "quarantines": before + 1,
+                "wait": chosen.probation_rounds * 2 ** min(before, MOST_DOUBLINGS),
+            }
+            row = self._database.insert(_CONDUCT).values(client=client, **values)
+            connection.execute(row.on_conflict_do_update(index_elements=["client"], set_=values))
 
     def kept_out(self) -> frozenset[str]:
         """Clients in quarantine for their conduct in windows."""

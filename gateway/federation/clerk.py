@@ -172,7 +172,7 @@ class Clerk:
         requests = self._desk.waiting()
         due = is_due(state, now) or any(request.what == "round" for request in requests)
         seen = Seen(
-            pending=storage.submissions.count_pending() if due else 0,
+            pending=storage.submissions.count_pending() + storage.windows.count() if due else 0,
             published=-1 if newest is None else newest.number,
             rolled_out=rollout.is_full,
             listed=self._publisher.is_listed(everybodys(rollout), newest),
@@ -185,7 +185,10 @@ class Clerk:
             self._counted = now
             census = Census(
                 clients={standing: storage.clients.count(standing) for standing in ClientState},
-                participants={region: storage.submissions.count_pending(region) for region in self._regions},
+                participants={
+                    region: storage.submissions.count_pending(region) + storage.windows.count(region)
+                    for region in self._regions
+                },
                 published_at=None if newest is None else newest.created_at,
             )
             self._tell.seen(state, rollout, census, now=now, settings=self.settings)

@@ -7,6 +7,7 @@ again, so a publisher that is killed in between leaves nothing behind that the n
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from actors import Swarm
 from actors.storage import ReleaseRecord, ReleaseStore, Storage
@@ -109,13 +110,13 @@ class Publisher:
         return next(iter(self._storage.releases.list(limit=1)), None)
 
     def _publish(self, release: Release, artefact: bytes, before: ReleaseRecord | None, window: int) -> ReleaseRecord:
-        edition = self._edition(before, window)
+        edition = replace(self._edition(before, window), participants=self._storage.windows.participants(release.round))
         row = unpacked(self._space, artefact)
         already = self._files.get(file_name(edition.version))
         if already is not None:
             # Written by one of us that was killed before the record was: the window that it named stands.
-            round_ = read(already, public=self._key.public).metadata.round
-            edition = Edition(version=edition.version, parent=edition.parent, window=round_)
+            told = read(already, public=self._key.public).metadata
+            edition = replace(edition, window=told.round, participants=told.participants)
         made = documents(release, row, self._space, edition, key=self._key)
         for name, document in made.items():
             self._files.put_once(name, wire(document))
@@ -128,7 +129,7 @@ class Publisher:
             parent=edition.parent,
             created_at=release.created,
             checksum=whole.metadata.checksum,
-            participants=release.agents,
+            participants=whole.metadata.participants,
             patterns=whole.metadata.pattern_count,
             epsilon=release.epsilon,
             restores=None if restored is None else restored.version,

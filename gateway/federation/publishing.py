@@ -57,11 +57,14 @@ class Edition:
         version: semantic.
         parent: version of the release that it was made from; None for the genesis.
         window: number of the window whose submissions it holds; 0 for the genesis.
+        participants: clients whose submissions it holds, where each agent of the round stood for several; None for one
+            an agent.
     """
 
     version: str
     parent: str | None
     window: int
+    participants: int | None = None
 
 
 def documents(
@@ -142,7 +145,7 @@ def _signed(
         weights=weights,
         metadata=GlobalMetadata(
             round=edition.window,
-            participants=release.agents,
+            participants=release.agents if edition.participants is None else edition.participants,
             pattern_count=len(weights),
             epsilon_spent=release.epsilon,
             parent_version=edition.parent,

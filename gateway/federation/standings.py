@@ -52,11 +52,15 @@ class Standings:
         self._swarm, self._storage, self._tell = swarm, storage, tell
 
     async def mirror(self, now: float) -> Changed:
-        """Bring the storage in line with the ledger. The audit log has each change before it is made."""
+        """Bring the storage in line with the ledger. The audit log has each change before it is made.
+
+        Clients that doors which stream keep out are none of the ledger's: it knows groups only.
+        """
         ledger = frozenset([client async for client in self._out()])
         doors = frozenset([client async for client in self._kept_out()])
         out = await asyncio.to_thread(self._move, sorted(ledger - doors), ClientState.QUARANTINED, now)
-        back = await asyncio.to_thread(self._move, sorted(doors - ledger), ClientState.ACTIVE, now)
+        theirs = await asyncio.to_thread(self._storage.windows.kept_out)
+        back = await asyncio.to_thread(self._move, sorted(doors - ledger - theirs), ClientState.ACTIVE, now)
         self._tell.moved(ClientTransition.QUARANTINED, out)
         self._tell.moved(ClientTransition.REINSTATED, back)
         return Changed(quarantined=out, reinstated=back)
@@ -74,9 +78,11 @@ class Standings:
         try:
             await (self._swarm.quarantine(client) if out else self._swarm.reinstate(client))
         except SettingError:
-            # It has not taken part in a round, so the ledger does not know it.
+            # It has not taken part in a round by itself, so the ledger does not know it.
             if out:
-                raise
+                await asyncio.to_thread(self._storage.windows.keep_out, client, known.region)
+        if not out:
+            await asyncio.to_thread(self._storage.windows.pardon, client)
         await asyncio.to_thread(self._storage.clients.set_state, client, state, now)
         self._tell.moved(ClientTransition.QUARANTINED if out else ClientTransition.REINSTATED, 1)
 

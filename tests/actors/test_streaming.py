@@ -109,6 +109,8 @@ async def test_two_regions_with_liars_in_each(streams: Callable[..., Streams]) -
         if number == 0:
             swarm.registered(range(30), "eu")
             swarm.registered(range(30, 60), "us")
+    assert swarm.storage.windows.participants(1) == 55
+    assert swarm.storage.windows.participants(4) == 55
     told = swarm.storage.facts.get("region.eu")
     assert (told["clients"], told["patterns"], told["flagged"]) == (27, 3.0, 0)  # the liars are kept out by now
     assert told["mean_confidence"] == pytest.approx(sum(TOOLS.values()) / 3, abs=0.011)
