@@ -94,7 +94,13 @@ class Ledger:
 
     @property
     def norm_cap(self) -> float:
-        """The largest norm that the next round's gate lets through."""
+        """The largest norm that the next round's gate lets through.
+
+        Clients' rows are bounded where they are made, and are long or short by how much a client has to say: whoever
+        says all there is would be refused, and blamed, after a round of those who said little.
+        """
+        if self.changing:
+            return self.first_norm_cap
         return NORM_FACTOR * self.norm if self.norm > 0 else self.first_norm_cap
 
     @property

@@ -41,11 +41,13 @@ def router(swarm: Swarm) -> APIRouter:
     routes = APIRouter(prefix="/v1/agents", tags=["agents"])
 
     async def find(agent: str) -> dict[str, Any]:
-        known = await swarm.agents()
-        for found in known:
-            if found["agent"] == agent:
-                return found
-        raise UnknownAgentError(agent=agent, enrolled=len(known))
+        after, looked_at = "", 0
+        while after < agent and (page := await swarm.agents(after)):
+            for found in page:
+                if found["agent"] == agent:
+                    return found
+            after, looked_at = page[-1]["agent"], looked_at + len(page)
+        raise UnknownAgentError(agent=agent, enrolled=looked_at)
 
     @routes.get(
         "",
@@ -60,11 +62,7 @@ def router(swarm: Swarm) -> APIRouter:
         ] = None,
     ) -> Response:
         """Agents with their host, standing and reputation."""
-        found = [
-            one
-            for one in await swarm.agents()
-            if one["agent"] > after and (standing is None or one["standing"] == standing)
-        ]
+        found = await swarm.agents(after, limit + 1, standing)
         return answer({"agents": found[:limit], "next": found[limit - 1]["agent"] if len(found) > limit else None})
 
     # Ids may hold slashes, so the longer path comes first.

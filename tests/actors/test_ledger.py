@@ -95,3 +95,19 @@ async def test_a_swarm_with_idle_agents_reaches_its_quorum_and_quarantines_withi
     coordinator._members.idle = frozenset()
     await play.coordinator.run_round.remote()
     assert coordinator._ledger.trust.f == 4
+
+
+def test_where_agents_come_and_go_only_the_roster_bounds_who_is_kept_out_of_a_round(ledger: Ledger) -> None:
+    standing = [int(Standing.QUARANTINED)] * 5 + [0] * 8
+    away = replace(standing_as(ledger, standing, [1.0] * 5 + [0.1] * 3 + [1.0] * 5), changing=True)
+    assert away.kept_out(AGENTS[5:], 2) == ((), AGENTS[5:7])
+    assert replace(away, changing=False).kept_out(AGENTS[5:], 2) == ((), ())  # the absent ones took the places
+
+
+def test_where_agents_come_and_go_they_are_enrolled_and_a_third_of_all_may_be_out(ledger: Ledger) -> None:
+    grown = replace(ledger, changing=True).enrolled(["zoe", AGENTS[0]])
+    assert grown.trust.agents == (*AGENTS, "zoe")
+    assert grown.enrolled(AGENTS) is grown
+    assert grown.trust.f == 4
+    assert replace(grown, norm=5.0).norm_cap == grown.first_norm_cap
+    assert replace(ledger, norm=5.0).norm_cap == 50.0
