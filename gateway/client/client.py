@@ -48,7 +48,8 @@ class FederationClient:
         settings: or just the server's URL.
         clock: Unix time.
         draw: makes so many random bytes.
-        on_change: told of every change of the weights in force, after it is written.
+        on_change: told of every change of the weights in force, after it is written. It may look at the client, and
+            must not have it push, pull or sync, as it may be called in the middle of that.
         telemetry: of the process, which is told of pushes and pulls; None for silence.
     """
 

@@ -205,12 +205,14 @@ class Outbox:
         return item, len(dropped)
 
     def _sent(self, item: Pending, *, dropped: int = 0, now: float | None = None) -> Pushed:
+        from gateway.client.protocol import clean
+
         try:
             with self._telling.push() as told:
                 answer = self._account.call(
                     "a submission", lambda session: self._protocol().submit(session, item.document)
                 )
-                told.code = str(answer.get("status", ""))
+                told.code = clean(answer.get("status"), 40)
         except LATER as error:
             return self._failed(item, error, dropped=dropped, now=now)
         except (QuarantinedError, RefusedError) as error:

@@ -167,7 +167,8 @@ def context_of(trust: Trust, *, server: str) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=trust.ca_file)
         if trust.certificate is not None:
-            context.load_cert_chain(trust.certificate, trust.certificate_key)
+            # A key with a password would have somebody asked for it on a terminal; a plugin has none.
+            context.load_cert_chain(trust.certificate, trust.certificate_key, password=lambda: b"")
     except (OSError, ssl.SSLError) as error:
         needed = "PEM files of an authority, a certificate and its key, that can be read"
         raise CertificateError(server=server, found=_reason(error), needed=needed) from error

@@ -1,0 +1,1 @@
+"""A tiny coding agent whose plugin learns which tools work, with the fleet where its user agrees."""
