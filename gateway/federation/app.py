@@ -96,15 +96,16 @@ class Door:
         )
         self.table = Table(table_of(self.parts))
         self._submit = next(route for route in self.table.routes if route.name == "submit")
-        self._document = openapi.document(self.table.routes, schema_version=version)
-        self._encoded = openapi.encoded(self._document)
+        self._document: dict[str, Any] | None = None
         self._snapshots = None if settings.scrapes is None else Snapshots(settings.scrapes)
         self._leaving: asyncio.Task[None] | None = None
         self._declare()
 
     @property
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document."""
+        """The OpenAPI document, made once."""
+        if self._document is None:
+            self._document = openapi.document(self.table.routes, schema_version=self._settings.space.version)
         return self._document
 
     async def start(self) -> None:
@@ -167,7 +168,7 @@ class Door:
     async def _other(self, exchange: Exchange) -> Answer:
         """What is no operation: the description of the operations, and the metrics."""
         if exchange.path == f"{PREFIX}/openapi.json":
-            return Answer(200, self._encoded, ((b"cache-control", b"public, max-age=300"),))
+            return Answer(200, openapi.encoded(self.openapi), ((b"cache-control", b"public, max-age=300"),))
         if self._settings.operator_token is not None:
             self.parts.access.operator(exchange.headers)
         accept = exchange.headers.get(b"accept", b"").decode("latin-1")
