@@ -40,7 +40,7 @@ async def test_an_installation_gets_a_token_and_the_key_to_pin(tmp_path: Path) -
             False,
         )
         assert kept.token_hash == hashlib.sha256(one.token.encode()).digest()
-        assert one.token.encode() not in (tmp_path / "federation.db").read_bytes()  # noqa: ASYNC240
+        assert one.token.encode() not in (tmp_path / "federation.db").read_bytes()
         (entry,) = stand.storage.audit.list()
         assert (entry.action, entry.name, entry.code) == ("register", one.id, "ok")
 

@@ -67,7 +67,7 @@ async def test_a_version_never_changes_and_may_be_kept_for_ever(tmp_path: Path) 
         answer = await one.get("weights/v/1.0.1")
         assert GlobalWeightVector.model_validate_json(answer.content).version == "1.0.1"
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-        for version in ("1.0.9", "1.0", "latest", "..", "x" * 300):
+        for version in ("1.0.9", "1.0", "latest", "x" * 300):
             problem(await one.get(f"weights/v/{version}"), 404, "UNKNOWN_VERSION")
 
 
