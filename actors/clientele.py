@@ -8,9 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from actors.cast import Handle
-from actors.conductor import RETRY_S
 from actors.config import SwarmConfig
-from actors.faults import LOST, itself
+from actors.faults import LOST, RETRY_S, itself, pause_s
 from actors.journal import Journal
 from actors.members import ChangedKeyError, Members
 from actors.messages import Presence
@@ -180,7 +179,7 @@ class Clientele(Members):
                         self._revive(door)
                     self.find.forget(door)
                     return itself(error) if isinstance(error, SwarmError) else error
-            await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            await asyncio.sleep(pause_s(attempt))
             attempt += 1
 
 

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.cast import INLINE, Cast, Handle, Score, spread_release
-from actors.faults import LOST, LOST_ARGUMENT, itself
+from actors.cast import Cast, Handle, Score, spread_release
+from actors.faults import LOST, LOST_ARGUMENT, itself, pause_s
 from actors.host import AbstainingError, MissingBaseError
-from actors.messages import Aggregation, Measurement, Receipt
+from actors.messages import Aggregation, Receipt
+from actors.opinions import opinions
 from federation.errors import NoOpenRoundError, RoundAbortedError, SwarmError
 from federation.events import (
     Abort,
@@ -51,9 +52,6 @@ from federation.terms import Terms
 
 REVIEW_AT = 0.8
 """Share of the deadline after which the aggregator's loop looks for stragglers."""
-
-RETRY_S = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""Pauses between attempts to reach an actor that is down; the last one repeats."""
 
 
 class Conductor:
@@ -190,7 +188,7 @@ class Conductor:
                 self._put(Lost(agents=agents, reason=type(error).__name__, at=self.age))
             else:
                 return
-            await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            await asyncio.sleep(pause_s(attempt))
             attempt += 1
 
     async def _ask_updates(self, host: str) -> None:
@@ -281,7 +279,7 @@ class Conductor:
                     raise RoundAbortedError(
                         round=self._terms.round, reason=f"the aggregator cannot be reached ({type(error).__name__})"
                     ) from error
-                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+                await asyncio.sleep(pause_s(attempt))
                 attempt += 1
 
     async def _review(self) -> None:
@@ -312,33 +310,11 @@ class Conductor:
         found = self.score.aggregation
         if found is None or self._value is None:
             raise RoundAbortedError(round=self._terms.round, reason="there is nothing to validate")
-        old, new = self._base[2], self._value
-        if old.nbytes > INLINE:
-            old, new = self._cast.put(old), self._cast.put(new)
-        answers = await asyncio.gather(
-            *(self._measure(name, old, new, found.variance) for name in self._cast.validators), return_exceptions=True
+        self.score.measurements = await opinions(
+            self._cast, self._terms.round, self._base[2], self._value, found.variance, self._history, self._trace
         )
-        self.score.measurements = [answer for answer in answers if isinstance(answer, Measurement)]
-        if not self.score.measurements:
-            raise RoundAbortedError(
-                round=self._terms.round, reason=f"none of {len(answers)} validators answered: {answers[0]!r}"
-            )
         self.score.times.validate = self.age - started
         self._put(Validated(at=self.age))
-
-    async def _measure(self, name: str, old: Any, new: Any, variance: NDArray[np.float64]) -> Measurement:
-        attempt = 0
-        while True:
-            try:
-                return await self._cast.find(name).measure.remote(
-                    old, new, variance, self._terms.round, self._history, self._trace
-                )
-            except LOST:
-                # One validator that is down is not waited for longer than a restart takes.
-                if attempt >= len(RETRY_S) + 10:
-                    raise
-                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
-                attempt += 1
 
     async def _release(self) -> None:
         started = self.age

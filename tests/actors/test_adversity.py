@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actors import conductor as conducting
+from actors import faults
 from actors.config import AGGREGATOR, COORDINATOR, host_name, validator_name
 from actors.host import AgentHost
 from federation.errors import QuorumError, RoundAbortedError, RuleBoundError, SwarmError
@@ -371,7 +371,7 @@ async def test_a_value_that_no_host_would_take_is_never_written(stage: Callable[
 async def test_validators_disagree_and_one_of_them_is_dead(
     stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conducting, "RETRY_S", (0.0,))
+    monkeypatch.setattr(faults, "RETRY_S", (0.0,))
     play = stage(validators=3, workload=Scripted(dimension=16, script=[0.001, 0.5, 0.002]))
     record = await play.coordinator.run_round.remote()
     assert record["validators_disagree"]
