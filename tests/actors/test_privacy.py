@@ -205,7 +205,7 @@ async def test_a_coordinator_killed_anywhere_draws_the_same_noise_and_pays_once(
     wanted = [(one["release"]["digest"], one["privacy"]["epsilon_spent"]) for one in await rounds(calm, 2)]
     assert calm.positions[COORDINATOR] == 3 + 4 * 2  # hosts and genesis; open, ledger, release, amend
     for when in ("before", "after"):
-        for position in range(4, 12):
+        for position in (4, 5, 6, 7, 9):  # of the first round all, of the second the ledger's
             play = stage(20, **settings, state_dir=tmp_path / f"{when}-{position}")
             play.kill_in = lambda who, nth, at=position, how=when: how if (who, nth) == (COORDINATOR, at) else ""
             found = [(one["release"]["digest"], one["privacy"]["epsilon_spent"]) for one in await rounds(play, 2)]
@@ -296,21 +296,21 @@ async def test_the_noise_has_the_stated_deviation_and_no_two_rounds_share_it(tmp
     base, exact = np.zeros(64, np.float32), np.linspace(-1, 1, 64)
     sigma = analytic_sigma(1.0, 1e-5) * 2.0 / LEAST
     drawn: list[np.ndarray] = []
-    for number in range(1, 151):
+    for number in range(1, 101):
         score = Score(aggregation=aggregation(exact))
         drawn.append(await keeper.make_value(terms(number, 64, 2.0), score, base, "") - exact)
         assert score.protected is not None
         assert score.protected.sigma == pytest.approx(sigma)
     noise = np.array(drawn)
-    # 9,600 draws: the deviation is known to 0.7 %, the mean to 1 % of it; three times that is allowed.
-    assert noise.std() == pytest.approx(sigma, rel=0.022)
-    assert abs(noise.mean()) < 0.031 * sigma
-    assert np.abs(np.corrcoef(noise)[np.triu_indices(150, 1)]).max() < 0.65
+    # 6,400 draws: the deviation is known to 0.9 %, the mean to 1.3 % of it; three times that is allowed.
+    assert noise.std() == pytest.approx(sigma, rel=0.027)
+    assert abs(noise.mean()) < 0.038 * sigma
+    assert np.abs(np.corrcoef(noise)[np.triu_indices(100, 1)]).max() < 0.65
     # Asked again, for the same aggregate it is the same noise; with another secret it is another.
-    again = await keeper.make_value(terms(150, 64, 2.0), Score(aggregation=aggregation(exact)), base, "")
+    again = await keeper.make_value(terms(100, 64, 2.0), Score(aggregation=aggregation(exact)), base, "")
     assert np.array_equal(again - exact, drawn[-1])
     other = protector(tmp_path / "other", workload, privacy, silent, Secret(bytes(32)))
-    again = await other.make_value(terms(150, 64, 2.0), Score(aggregation=aggregation(exact)), base, "")
+    again = await other.make_value(terms(100, 64, 2.0), Score(aggregation=aggregation(exact)), base, "")
     assert not np.array_equal(again - exact, drawn[-1])
 
 
