@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.connection import run
-from gateway.options import AsJson, Strict
+from gateway.options import AsJson, KeyFile, Strict
 from gateway.output import Output
 
 if TYPE_CHECKING:
@@ -117,8 +117,10 @@ def _shared(
     pin: Pin = None,
     server_key: ServerKey = None,
     local_priority: LocalPriority = False,
+    keys: KeyFile = None,
 ) -> None:
     context.obj = {
+        "keys": keys,
         "url": url,
         "state_dir": state_dir,
         "ca_file": ca,
@@ -390,7 +392,11 @@ def _client(found: dict[str, Any]) -> FederationClient:
     from gateway.client.standing import standing_in
 
     given = dict(found)
-    url, state_dir = given.pop("url"), given.pop("state_dir") or default_state_dir()
+    url, state_dir, keys = given.pop("url"), given.pop("state_dir") or default_state_dir(), given.pop("keys")
+    if keys is not None:
+        from gateway.patterns import key_space
+
+        given["space"] = key_space(keys)
     server = url or standing_in(StateFolder(state_dir)).server or DEFAULT_URL
     keychain = False if os.environ.get("SWARMLORE_KEYCHAIN") == "0" else None
     return FederationClient(ClientSettings.of(server, state_dir=state_dir, keychain=keychain, **given))
@@ -410,7 +416,7 @@ def _read(
     from gateway.client.reading import read
 
     with output.progress(f"reading {len(files)} files"):
-        found = read(files, space=client.space, agent=agent, task_type=task_type, strict=strict)
+        found = read(files, space=client.space, agent=agent, task_type=task_type, strict=strict, note=output.note)
     if found.skipped:
         output.note(f"{found.skipped} of {found.lines} lines were no experiences and are left out")
     return found

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from federation.errors import ExperienceLineError
+from gateway.ingestion import MOST_SPANS, Reading, assembled, lines
+from gateway.patterns import is_telemetry
 from workloads.patterns import KeySpace, PatternError, PatternExperience, experience_of, of_trajectory
-from workloads.trajectories import Admission, Assembler, AssemblySettings, Scoring
+from workloads.trajectories import Assembler, AssemblySettings
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-MOST_SPANS = 500_000
 MOST_EXPERIENCES = 100_000
-"""From one reading; more are left out and counted."""
+"""From one reading; the newest are kept, the others counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +24,7 @@ class Read:
     Attributes:
         experiences: oldest first; those of trajectories after those of lines.
         lines: read.
-        skipped: of these, those that were none, or were too many.
+        skipped: of these, those that were none; and experiences that were too many.
         trajectories: complete ones.
     """
 
@@ -44,8 +41,9 @@ def read(
     agent: str | None = None,
     task_type: str = "other",
     strict: bool = False,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Read:
-    """The experiences in files; what a line is, it says itself. ``.gz`` is read, too.
+    """The experiences in files, each of which holds one kind of line. ``.gz`` is read, too.
 
     Args:
         paths: of the files.
@@ -53,44 +51,47 @@ def read(
         agent: whose to take; None for everybody's, as an installation's own files name one agent or none.
         task_type: category of the runs in trajectories.
         strict: a bad line is an error.
+        note: told of the first bad lines of telemetry.
 
     Raises:
         SettingError: when a file cannot be read.
         ExperienceLineError: for the first bad line, with ``strict``. It repeats nothing of the line.
     """
-    from gateway.ingestion import lines
-
+    telemetry = [path for path in paths if is_telemetry(path)]
     found: list[PatternExperience] = []
-    trajectories: list[Any] = []
-    assembler = Assembler(
-        AssemblySettings(max_open=MOST_SPANS, max_held=MOST_SPANS), admission=Admission(), scoring=Scoring()
-    )
     count = skipped = 0
     for path in paths:
+        if path in telemetry:
+            continue
         for number, line in lines(path):
             count += 1
-            made = _of_line(line, agent, assembler, trajectories)
+            made = _of_line(line, agent)
             if isinstance(made, str):
                 if strict:
                     raise ExperienceLineError(file=str(path), line=number, reason=made)
                 skipped += 1
             elif made is not None:
                 found.append(made)
-    trajectories += assembler.finish()
+    reading = Reading()
+    assembler = Assembler(AssemblySettings(max_open=MOST_SPANS, max_held=MOST_SPANS))
     runs = 0
+    trajectories = assembled(telemetry, assembler, reading, strict=strict, note=note)
     for one in sorted(trajectories, key=lambda one: (one.start_ns, one.key)):
         if agent is None or one.agent == agent:
             made_of_run = of_trajectory(one, space=space, task_type=task_type)
             runs += bool(made_of_run)
             found += made_of_run
-    kept = found[-MOST_EXPERIENCES:]
-    return Read(experiences=tuple(kept), lines=count, skipped=skipped + len(found) - len(kept), trajectories=runs)
+    kept = tuple(found[-MOST_EXPERIENCES:])
+    return Read(
+        experiences=kept,
+        lines=count + reading.lines,
+        skipped=skipped + reading.bad + len(found) - len(kept),
+        trajectories=runs,
+    )
 
 
-def _of_line(
-    line: bytes | None, agent: str | None, assembler: Assembler, trajectories: list[Any]
-) -> PatternExperience | str | None:
-    """An experience, what is wrong with the line, or None where it went to the assembler or is somebody else's."""
+def _of_line(line: bytes | None, agent: str | None) -> PatternExperience | str | None:
+    """An experience, what is wrong with the line, or None where it is somebody else's."""
     if line is None:
         return "it is too long"
     try:
@@ -99,24 +100,9 @@ def _of_line(
         return f"not JSON ({type(error).__name__})"
     if not isinstance(plain, dict):
         return f"a {type(plain).__name__}, not an object"
-    if "resourceSpans" in plain or "resourceLogs" in plain:
-        return _of_spans(line, assembler, trajectories)
-    entry: Mapping[str, Any] = {name: value for name, value in plain.items() if name not in ("agent", "agent_id")}
     if agent is not None and plain.get("agent", plain.get("agent_id")) != agent:
         return None
     try:
-        return experience_of(entry)
+        return experience_of({name: value for name, value in plain.items() if name not in ("agent", "agent_id")})
     except PatternError as error:
         return str(error)
-
-
-def _of_spans(line: bytes, assembler: Assembler, trajectories: list[Any]) -> str | None:
-    from gateway.otlp import MalformedError, TooLargeError
-    from gateway.otlp_json import decoded_line
-
-    try:
-        _, request = decoded_line(line, assembler.admission)
-    except (MalformedError, TooLargeError) as error:
-        return str(error.fields.get("found") or error)
-    trajectories += assembler.add(request.spans, request.events, now_ns=0)
-    return None

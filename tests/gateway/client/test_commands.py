@@ -182,6 +182,15 @@ def _request(number: int) -> dict[str, Any]:
     return {"resourceSpans": [{"resource": {"attributes": []}, "scopeSpans": [{"scope": {}, "spans": spans}]}]}
 
 
+def test_a_federation_may_have_keys_of_its_own(run: Run, place: Path) -> None:
+    (place / "keys").write_text("tool::Brew\n")
+    path = place / "e.jsonl"
+    path.write_text("\n".join(json.dumps({"type": "tool", "category": "Brew", "success": s}) for s in (1, 0.4, 0.3)))
+    assert set(document(run("--keys", place / "keys", "learn", path, "--json"))) >= {"patterns"}
+    assert set(document(run("--keys", place / "keys", "push", "--dry-run", "--json"))["weights"]) == {"tool::Brew"}
+    assert document(run("push", "--dry-run", "--json"))["weights"] == {}  # elsewhere nobody knows the word
+
+
 def test_a_bar_is_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from gateway.client.sync import Progress, Step
     from gateway.client.views import meter
