@@ -41,6 +41,7 @@ class Opening:
     releases: str | None = None
     regions: tuple[str, ...] = ("global",)
     streaming: bool = False
+    groups: int = 16
     tls_cert: Path | None = None
     tls_key: Path | None = None
     client_ca: Path | None = None
@@ -113,7 +114,7 @@ class Opening:
         from actors import SwarmConfig
         from actors.config import FederationConfig
         from actors.privacy import PrivacyConfig
-        from workloads.patterns import PatternsWorkload, RoundSettings
+        from workloads.patterns import GroupedPatternsWorkload, PatternsWorkload, RoundSettings
 
         rounds = RoundSettings(
             min_contributors=self.min_contributors,
@@ -121,12 +122,20 @@ class Opening:
             interval_s=self.interval_s,
             staleness_s=self.staleness_s,
         )
+        workload = PatternsWorkload(space=self.space, rounds=rounds)
+        if self.streaming:
+            workload = GroupedPatternsWorkload.of(workload)
         privacy = None
+        if self.epsilon > 0 and self.streaming:
+            needed = "0 with --streaming: noise is made for a row of each client, and these have been summed up"
+            raise SettingError(name="epsilon", found=self.epsilon, needed=needed)
         if self.epsilon > 0:
             privacy = PrivacyConfig(epsilon_round=self.epsilon, epsilon_period=self.epsilon_year)
         return SwarmConfig(
-            workload=PatternsWorkload(space=self.space, rounds=rounds),
-            federation=FederationConfig(storage=self.storage_url, regions=self.regions, streaming=self.streaming),
+            workload=workload,
+            federation=FederationConfig(
+                storage=self.storage_url, regions=self.regions, streaming=self.streaming, groups=self.groups
+            ),
             privacy=privacy,
             run=self.run_id,
             seed=self.seed,

@@ -48,8 +48,12 @@ def serve(
         list[str] | None, typer.Option("--region", help="A region, with a door of its own; once for each.")
     ] = None,
     streaming: Annotated[
-        bool, typer.Option("--streaming", help="Sum submissions as they come, for very many clients.")
+        bool,
+        typer.Option("--streaming", help="Sum submissions as they come, for very many clients. Needs --epsilon 0."),
     ] = False,
+    groups: Annotated[
+        int, typer.Option("--groups", min=1, help="Groups that a region's clients are summed in, with --streaming.")
+    ] = 16,
     tls_cert: Annotated[
         Path | None, typer.Option("--tls-cert", help="Certificate chain, PEM. TLS 1.3 only.", dir_okay=False)
     ] = None,
@@ -137,6 +141,7 @@ def serve(
             releases=releases,
             regions=tuple(region or ("global",)),
             streaming=streaming,
+            groups=groups,
             tls_cert=tls_cert,
             tls_key=tls_key,
             client_ca=client_ca,
