@@ -40,6 +40,9 @@ from telemetry import Telemetry, semconv
 
 T = TypeVar("T")
 
+STORED = {semconv.ATTR_STORAGE_PART: semconv.StoragePart.SUBMISSIONS.value}
+"""What a door reads of the storage."""
+
 
 class OutsideError(SwarmError):
     """A request for what only an agent that lives in the swarm can do."""
@@ -90,6 +93,7 @@ class Door:
             self._telemetry.count(
                 semconv.METRIC_SUBMISSIONS_GATHERED, 0, {**self._labels, semconv.ATTR_OUTCOME: outcome}
             )
+        self._telemetry.count(semconv.METRIC_STORAGE_FAILURES, 0, STORED)
         self._workload = config.workload
         self._secret, self._find = secret, find
         self._arrivals = arrivals or arrivals_of(region, config, secret, clock)
@@ -266,6 +270,9 @@ class Door:
             found = self._arrivals.brought(terms, base)
             clients = len(found.agents) if found.clients is None else found.clients
             span.set(semconv.ATTR_AGENTS_COUNT, len(found.agents))
+            window = self._arrivals.summary().get("window")
+            if window is not None:
+                span.set(semconv.ATTR_WINDOW, window)
             span.set(semconv.ATTR_SUBMISSIONS_COUNT, clients + sum(found.left_out.values()))
             self._count(semconv.Outcome.SUCCESS, clients)
             self._count(semconv.Outcome.REFUSED, sum(found.left_out.values()))
@@ -320,6 +327,5 @@ class Door:
     def _failed(self, error: Exception) -> None:
         if not isinstance(error, StorageUnavailableError | StorageFailedError):
             return
-        part = {semconv.ATTR_STORAGE_PART: semconv.StoragePart.SUBMISSIONS.value}
-        self._telemetry.count(semconv.METRIC_STORAGE_FAILURES, 1, part)
-        self._telemetry.event(semconv.EVENT_STORAGE_FAILED, {**part, semconv.ATTR_ERROR_TYPE: error.code})
+        self._telemetry.count(semconv.METRIC_STORAGE_FAILURES, 1, STORED)
+        self._telemetry.event(semconv.EVENT_STORAGE_FAILED, {**STORED, semconv.ATTR_ERROR_TYPE: error.code})

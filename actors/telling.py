@@ -314,6 +314,8 @@ class Telling:
         """How the agents stand after a round."""
         telemetry, labels, reputation = self._telemetry, self._labels, ledger.trust.reputation
         if telemetry.enabled:
+            if ledger.changing:
+                telemetry.gauge(semconv.METRIC_AGENTS_ENROLLED, len(reputation), labels)
             telemetry.gauge(semconv.METRIC_AGENTS_OBSERVED, len(ledger.observed), labels)
             telemetry.gauge(semconv.METRIC_REPUTATION_MEDIAN, median(reputation.tolist()), labels)
             telemetry.gauge(semconv.METRIC_REPUTATION_LOWEST, float(reputation.min()), labels)

@@ -16,12 +16,15 @@ from ray.exceptions import ActorDiedError
 from actors.arrivals import GENESIS_VERSION
 from actors.clientele import AbsentDoorsError, ParticipantsError
 from actors.config import AGGREGATOR, COORDINATOR, FederationConfig, SwarmConfig, host_name
-from actors.door import OutsideError
+from actors.door import Door, OutsideError
 from actors.host import AbstainingError
 from actors.storage import StorageUnavailableError
 from federation.errors import RoundAbortedError, SettingError
 from federation.release import Release
-from tests.actors.conftest import Stage
+from telemetry import semconv
+from telemetry.semconv import ActorKind
+from telemetry.testing import captured
+from tests.actors.conftest import SECRET, Stage
 from tests.actors.installations import SPACE, TOOLS, WORKLOAD, Installations, client, confidences
 from workloads.patterns import DeltaWeightVector
 from workloads.patterns.rows import VALUES, value_columns
@@ -402,11 +405,7 @@ async def test_when_no_door_answers_nothing_is_opened(outside: Callable[..., Out
     swarm = outside(deadline_s=0.1)
     swarm.submit(range(12))
     storage = swarm.play.actor(DOOR)._arrivals._storage
-
-    def down(*_: Any, **__: Any) -> Any:
-        raise StorageUnavailableError(url="sqlite:///x", found="no route")
-
-    storage.claims.take = down
+    storage.claims.take = _down
     with pytest.raises(AbsentDoorsError, match=r"storage\.unavailable"):
         await swarm.round()
     assert (await swarm.play.coordinator.status.remote())["rounds"] == 0
@@ -420,6 +419,38 @@ async def test_a_batch_may_be_smaller_than_what_waits(outside: Callable[..., Out
     swarm.storage.facts.put("round", {"window": 0, "limit": 11})
     assert (await swarm.play.coordinator.run_round.remote())["agents_count"] == 11
     assert swarm.pending() == 2
+
+
+async def test_a_door_says_what_the_registry_allows(outside: Callable[..., Outside]) -> None:
+    swarm = outside(deadline_s=0.1)
+    config, play = swarm.play.config, swarm.play
+    with captured(actor_kind=ActorKind.DOOR, instance=DOOR) as capture:
+        play.makers[DOOR] = lambda: Door(
+            DOOR, "global", config, SECRET.derive("host"), play.find, capture.telemetry, clock=lambda: play.now
+        )
+        swarm.submit(range(11))
+        swarm.submit([11], base="9.9.9")
+        await swarm.round()
+        swarm.submit(range(12))
+        storage, taken = play.actor(DOOR)._arrivals._storage, play.actor(DOOR)._arrivals._storage.claims.take
+        storage.claims.take = _down
+        with pytest.raises(AbsentDoorsError):
+            await swarm.round()
+        storage.claims.take = taken
+        [gathered] = [span for span in capture.spans if span.name == semconv.SPAN_DOOR_GATHER]
+        told = dict(gathered.attributes or {})
+        assert (told[semconv.ATTR_REGION], told[semconv.ATTR_WINDOW], told[semconv.ATTR_AGENTS_COUNT]) == (
+            "global",
+            0,
+            11,
+        )
+        assert semconv.SPAN_APPLY in {span.name for span in capture.spans}
+        assert capture.total(semconv.METRIC_SUBMISSIONS_GATHERED) == 12
+        assert {event.name for event in capture.events} >= {semconv.EVENT_STORAGE_FAILED}
+
+
+def _down(*_: Any, **__: Any) -> Any:
+    raise StorageUnavailableError(url="sqlite:///x", found="no route")
 
 
 async def test_clients_commit_too(outside: Callable[..., Outside]) -> None:
