@@ -63,7 +63,7 @@ class Clients:
         return None if row is None else _client(row)
 
     def by_tokens(self, token_hashes: Collection[bytes]) -> dict[bytes, Client]:
-        """token hash -> its client, of those that have one: `by_token` for many at once."""
+        """token hash -> its client, of those that have one: `by_token` for some hundreds at once."""
         query = select(*_COLUMNS).where(_TABLE.c.token_hash.in_(list(token_hashes)))
         with self._database.read() as connection:
             found = [_client(row) for row in connection.execute(query)]

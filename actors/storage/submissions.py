@@ -7,8 +7,8 @@ known when it comes again. Of several documents that a client sends in one windo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Delete, and_, delete, exists, func, select, tuple_
 
@@ -24,6 +24,8 @@ WINDOW: Final = "window"
 """The fact that holds the number of the window in which submissions count now: itself, or as its ``number``."""
 
 _ERASED_AT_ONCE: Final = 256
+_PARAMETERS: Final = 1_000
+_Value = TypeVar("_Value")
 _DOCUMENTS = tables.documents
 _KNOWN = tables.submissions
 _ALLOWANCES = tables.allowances
@@ -129,10 +131,12 @@ class Submissions:
         clients = sorted({submission.client for submission in submissions})
         if not self._database.is_sqlite:
             self._use(connection, dict.fromkeys(clients, 0), day, keep=True)
-        query = select(_ALLOWANCES.c.client, _ALLOWANCES.c.used).where(
-            _ALLOWANCES.c.client.in_(clients), _ALLOWANCES.c.day == day
-        )
-        return {client: int(used) for client, used in connection.execute(query)}
+        query = select(_ALLOWANCES.c.client, _ALLOWANCES.c.used).where(_ALLOWANCES.c.day == day)
+        return {
+            client: int(used)
+            for some in _slices(clients)
+            for client, used in connection.execute(query.where(_ALLOWANCES.c.client.in_(some)))
+        }
 
     def _use(self, connection: Connection, used: Mapping[str, int], day: int, *, keep: bool = False) -> None:
         """Write down what is used, or, to keep, only that nobody else writes it."""
@@ -156,22 +160,24 @@ class Submissions:
     @staticmethod
     def _remembered(connection: Connection, submissions: Sequence[Submission]) -> dict[tuple[str, str], _Known]:
         """(client, nonce) -> what is known of it, of those that were seen before."""
-        query = (
-            select(_KNOWN.c.client, _KNOWN.c.nonce, _KNOWN.c.window, _DOCUMENTS.c.document)
-            .outerjoin(
-                _DOCUMENTS,
-                and_(
-                    _DOCUMENTS.c.client == _KNOWN.c.client,
-                    _DOCUMENTS.c.window == _KNOWN.c.window,
-                    _DOCUMENTS.c.nonce == _KNOWN.c.nonce,
-                ),
-            )
-            .where(
-                _KNOWN.c.client.in_({submission.client for submission in submissions}),
-                _KNOWN.c.nonce.in_({submission.nonce for submission in submissions}),
-            )
+        query = select(_KNOWN.c.client, _KNOWN.c.nonce, _KNOWN.c.window, _DOCUMENTS.c.document).outerjoin(
+            _DOCUMENTS,
+            and_(
+                _DOCUMENTS.c.client == _KNOWN.c.client,
+                _DOCUMENTS.c.window == _KNOWN.c.window,
+                _DOCUMENTS.c.nonce == _KNOWN.c.nonce,
+            ),
         )
-        return {(client, nonce): (window, document) for client, nonce, window, document in connection.execute(query)}
+        found: dict[tuple[str, str], _Known] = {}
+        for some in _slices(submissions):
+            among = query.where(
+                _KNOWN.c.client.in_({submission.client for submission in some}),
+                _KNOWN.c.nonce.in_({submission.nonce for submission in some}),
+            )
+            found |= {
+                (client, nonce): (window, document) for client, nonce, window, document in connection.execute(among)
+            }
+        return found
 
     def _write(self, connection: Connection, intake: _Intake, day: int) -> None:
         if not intake.known:
@@ -185,6 +191,11 @@ class Submissions:
             list(intake.documents.values()),
         )
         self._use(connection, {client: intake.used[client] for client in intake.charged}, day)
+
+
+def _slices(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
+    """Parts of a length that a statement takes as parameters, whatever the database."""
+    return (values[start : start + _PARAMETERS] for start in range(0, len(values), _PARAMETERS))
 
 
 _Known = tuple[int, bytes | None]

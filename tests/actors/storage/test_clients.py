@@ -160,3 +160,10 @@ def test_no_secret_is_shown(client: MakeClient) -> None:
     shown = repr(replace(client(1), token_hash=b"geheim", public_key=b"g" * 32))
     assert "geheim" not in shown
     assert "ggg" not in shown
+
+
+def test_who_comes_back_before_the_purge_stays(storage: Storage, client: MakeClient) -> None:
+    storage.clients.put(client(1))
+    storage.clients.deregister(client(1).id, NOW)
+    assert storage.clients.put(client(1, token_hash=b"new")).state == "active"
+    assert storage.clients.purge(NOW + DAY_S) == 0

@@ -192,3 +192,13 @@ def test_a_large_window_is_erased_in_steps(storage: Storage, submission: MakeSub
     storage.submissions.add_many([submission(700, "n", window=2)], now=NOW)
     assert storage.submissions.consume(1) == 600
     assert storage.submissions.count_pending() == 1
+
+
+def test_a_batch_may_be_larger_than_a_statement_takes(
+    storage: Storage, submission: MakeSubmission, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.storage.submissions._PARAMETERS", 7)
+    many = [submission(number % 30, f"{number}") for number in range(150)]
+    accepted, limited = ["accepted"] * 120, ["rate_limited"] * 30
+    assert _outcomes(storage.submissions.add_many(many, now=NOW)) == accepted + limited
+    assert _outcomes(storage.submissions.add_many(many, now=NOW)) == ["duplicate"] * 120 + limited
