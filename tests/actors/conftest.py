@@ -216,3 +216,15 @@ def stage(swarm_config: Callable[..., SwarmConfig]) -> Callable[..., Stage]:
         return Stage(swarm_config(n, **settings), hosts)
 
     return make
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Callable[..., Any]:
+    """A maker of federations on the stage."""
+    from tests.actors.outside import Outside
+
+    def make(name: str = "one", **settings: Any) -> Any:
+        (tmp_path / name).mkdir()
+        return Outside(tmp_path / name, **settings)
+
+    return make

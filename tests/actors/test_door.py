@@ -4,74 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from ray.exceptions import ActorDiedError
 
-from actors.arrivals import GENESIS_VERSION
+from actors.bases import GENESIS_VERSION
 from actors.clientele import AbsentDoorsError, ParticipantsError
-from actors.config import AGGREGATOR, COORDINATOR, FederationConfig, SwarmConfig, host_name
+from actors.config import AGGREGATOR, COORDINATOR, host_name
 from actors.door import Door, OutsideError
-from actors.host import AbstainingError
 from actors.storage import StorageUnavailableError
 from federation.errors import RoundAbortedError, SettingError
-from federation.release import Release
 from telemetry import semconv
 from telemetry.semconv import ActorKind
 from telemetry.testing import captured
-from tests.actors.conftest import SECRET, Stage
-from tests.actors.installations import SPACE, TOOLS, WORKLOAD, Installations, client, confidences
+from tests.actors.conftest import SECRET
+from tests.actors.installations import SPACE, TOOLS, client
+from tests.actors.outside import DOOR, Outside
 from workloads.patterns import DeltaWeightVector
 from workloads.patterns.rows import VALUES, value_columns
-
-DOOR = host_name(0)
-
-
-class Outside(Installations):
-    """A federation on the stage, and what a clerk would do."""
-
-    def __init__(self, folder: Path, regions: tuple[str, ...] = ("global",), **settings: Any) -> None:
-        super().__init__(folder)
-        self.state = folder / "state"
-        federation = FederationConfig(storage=self.url, regions=regions)
-        given = {"workload": WORKLOAD, "deadline_s": 5.0, "linger_s": 0.05, **settings}
-        self.play = Stage(SwarmConfig(federation=federation, state_dir=self.state, **given))
-        self.play.now = self.now
-
-    async def round(self) -> dict[str, Any]:
-        """What the clerk does: close the window, have a round run, publish what comes of it."""
-        request = f"window-{self.close()}"
-        while True:
-            try:
-                record = await self.play.coordinator.run_round.remote(request)
-                break
-            except ActorDiedError:
-                await asyncio.sleep(0)
-        await self.released()
-        return record
-
-    async def released(self) -> None:
-        self.publish(await self.play.coordinator.release.remote())
-
-    async def known(self) -> dict[str, float]:
-        return confidences(await self.play.coordinator.release.remote())
-
-    async def standings(self) -> dict[str, str]:
-        return {one["agent"]: one["standing"] for one in await self.play.coordinator.agents.remote()}
-
-
-@pytest.fixture
-def outside(tmp_path: Path) -> Callable[..., Outside]:
-    def make(name: str = "one", **settings: Any) -> Outside:
-        (tmp_path / name).mkdir()
-        return Outside(tmp_path / name, **settings)
-
-    return make
 
 
 async def test_twelve_clients_make_a_release(outside: Callable[..., Outside]) -> None:
@@ -157,112 +111,6 @@ async def test_too_few_are_refused_with_the_numbers_and_nothing_is_lost(outside:
     record = await swarm.round()
     assert (record["round"], record["agents_count"]) == (1, 10)
     assert swarm.pending() == 0
-
-
-async def run(swarm: Outside) -> list[tuple[str, int]]:
-    """Two rounds of clients that come and go; while each runs, some submit again."""
-    found: list[tuple[str, int]] = []
-    learn = swarm.play.kill_before
-    for number in (0, 1):
-        swarm.submit(range(number, number + 12))
-        again: list[int] = []
-
-        def meanwhile(name: str, method: str, nth: int, again: list[int] = again) -> bool:
-            if method == "submit" and not again:
-                again.append(nth)
-                swarm.submit((2, 3), lies=(2, 3))
-            return learn(name, method, nth)
-
-        swarm.play.kill_before = meanwhile
-        record = await swarm.round()
-        found.append((record["release"]["digest"], record["agents_count"]))
-    swarm.play.kill_before = learn
-    return found
-
-
-@pytest.fixture(scope="module")
-async def calm(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[tuple[str, int]], int, int]:
-    """What the rounds come to when nobody is killed; the transactions of the door; who waits at the end."""
-    swarm = Outside(tmp_path_factory.mktemp("calm"), linger_s=2.0)
-    return await run(swarm), swarm.play.positions[DOOR], swarm.pending()
-
-
-async def same(swarm: Outside, calm: tuple[list[tuple[str, int]], int, int], deaths: list[str]) -> None:
-    wanted, _, waiting = calm
-    assert [agents for _, agents in wanted] == [12, 12]
-    assert await run(swarm) == wanted
-    assert swarm.play.deaths == deaths
-    assert await swarm.play.coordinator.proofs.remote() == []
-    await swarm.play.actor(COORDINATOR)._members.followed_up()
-    assert swarm.pending() == waiting == 2  # those who submitted again while the second round ran
-
-
-@pytest.mark.parametrize(
-    ("name", "method", "when"),
-    [
-        (DOOR, "present", "before"),
-        (DOOR, "present", "after"),
-        (DOOR, "learn", "before"),
-        (DOOR, "learn", "after"),
-        (DOOR, "apply", "before"),
-        (DOOR, "apply", "after"),
-        (AGGREGATOR, "open", "after"),
-        (AGGREGATOR, "submit", "after"),
-        (COORDINATOR, "judged", "before"),
-        (COORDINATOR, "judged", "after"),
-    ],
-)
-async def test_killed_at_any_step_the_release_has_the_same_bytes(
-    outside: Callable[..., Outside], calm: Any, name: str, method: str, when: str
-) -> None:
-    swarm = outside(linger_s=2.0)
-    setattr(swarm.play, f"kill_{when}", lambda *call: call == (name, method, 2))
-    await same(swarm, calm, [name])
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-async def test_killed_at_any_transaction_the_release_has_the_same_bytes(
-    outside: Callable[..., Outside], calm: Any, when: str
-) -> None:
-    _, positions, _ = calm
-    assert positions >= 4  # takes and erases, in two rounds
-    for position in range(1, positions + 1):
-        swarm = outside(str(position), linger_s=2.0)
-        swarm.play.kill_in = lambda *at, wanted=(DOOR, position): when if at == wanted else ""
-        await same(swarm, calm, [DOOR])
-
-
-async def test_the_coordinator_may_be_killed_at_any_transaction_too(outside: Callable[..., Outside], calm: Any) -> None:
-    for position in (2, 3, 4, 6):
-        swarm = outside(str(position), linger_s=2.0)
-        swarm.play.kill_in = lambda *at, wanted=(COORDINATOR, position): "after" if at == wanted else ""
-        await same(swarm, calm, [COORDINATOR])
-
-
-async def test_a_door_that_is_asked_again_says_the_same_whatever_has_come_in(outside: Callable[..., Outside]) -> None:
-    swarm = outside()
-    swarm.submit(range(12))
-    await swarm.round()
-    swarm.submit(range(12))
-    await swarm.round()
-    swarm.submit(range(12))
-    door, coordinator = swarm.play.find(DOOR), swarm.play.actor(COORDINATOR)
-    swarm.storage.facts.put("round", {"window": swarm.window})
-    terms = await coordinator._terms(3)
-    _, [first] = await door.learn.remote(terms)
-    swarm.window += 1
-    swarm.submit(range(12), lies=range(12))  # all of them, for the next window
-    swarm.play.kill(DOOR)
-    await door.apply.remote(*(await _release(swarm)))
-    _, [again] = await door.learn.remote(terms)
-    assert again.to_wire() == first.to_wire()
-    with pytest.raises(AbstainingError):
-        await door.learn.remote(replace(terms, round=4))
-
-
-async def _release(swarm: Outside) -> tuple[Release, bytes, bytes]:
-    found = await swarm.play.coordinator.release.remote()
-    return Release.from_dict(found["release"]), found["artefact"], bytes.fromhex(found["public_key"])
 
 
 async def test_what_comes_into_the_same_window_while_a_round_runs_is_not_erased(
@@ -373,19 +221,27 @@ async def test_a_client_at_two_doors_is_at_neither(outside: Callable[..., Outsid
     swarm = outside(regions=("eu", "global"), linger_s=2.0)
     swarm.submit(range(6), region="eu")
     swarm.submit(range(6, 14))
-    asked: list[str] = []
+    left, right = (swarm.play.actor(host_name(number))._arrivals for number in (0, 1))
+    taken, both = threading.Event(), (left.take, right.take)
 
-    def moves(name: str, method: str, nth: int) -> bool:
-        if method == "present" and not asked:
-            asked.append(name)
-            swarm.submit([3], region={host_name(0): "global", DOOR: "global"}.get(name, "eu"), window=1)
-        return False
+    def first(number: int) -> Any:
+        found = both[0](number)
+        taken.set()
+        return found
 
-    swarm.play.kill_after = moves
-    swarm.storage.facts.put("round", None)
-    record = await swarm.play.coordinator.run_round.remote()
-    assert record["agents_count"] in (13, 14)
+    def then(number: int) -> Any:
+        taken.wait(5.0)
+        swarm.submit([3], window=0, region="global")  # it moves between the two questions
+        return both[1](number)
+
+    left.take, right.take = first, then
+    assert (await swarm.round())["agents_count"] == 13
+    left.take, right.take = both
     assert await swarm.play.coordinator.proofs.remote() == []
+    assert swarm.pending() == 1
+    swarm.submit([*range(3), *range(4, 14)])
+    assert (await swarm.round())["agents_count"] == 14
+    assert swarm.pending() == 0
 
 
 async def test_without_a_door_the_others_go_on_and_it_is_made_again(outside: Callable[..., Outside]) -> None:
