@@ -14,11 +14,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from actors.bases import Bases
 from actors.config import FederationConfig
-from actors.storage import Storage, StorageFailedError, StorageUnavailableError
+from actors.storage import Storage, StorageFailedError, StorageUnavailableError, Submission
 from federation.errors import SwarmError
 from federation.terms import Terms
-from federation.workload import Admitted, Admitting, Learned, Row
+from federation.workload import Admitted, AdmittedRows, Admitting, Learned, Row
 
 ROUND = "round"
 """The fact that holds which window the next round takes, and of how many clients: ``{"window": n, "limit": m}``."""
@@ -26,11 +27,7 @@ ROUND = "round"
 WITHDRAWN = ("withdrawn", "rolled_back")
 """States of a release whose clients' changes are left out."""
 
-GENESIS_VERSION = "1.0.0"
-"""The version that is the genesis, also where no record of it was written."""
-
 RELEASES_LOOKED_AT = 1000
-BASES_KEPT = 16
 CHUNK = 256
 
 
@@ -146,9 +143,8 @@ class ClientRows:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._region, self._workload, self._clock = region, workload, clock
-        self._url, self._genesis = federation.storage, workload.genesis(seed)
+        self._url, self._bases = federation.storage, Bases(workload, seed=seed)
         self._opened: Storage | None = None
-        self._bases: dict[str, Row] = {}
         self._current: Row | None = None
         self._made: _Made | None = None
         self._told: dict[str, Any] = {"clients": 0, "window": None, "waiting": 0, "left_out": {}, "unknown_keys": 0}
@@ -172,7 +168,7 @@ class ClientRows:
             without=withdrawn,
             limit=wanted.get("limit"),
         )
-        current = self._genesis if self._current is None else self._current
+        current = self._bases.genesis if self._current is None else self._current
         found = self._read(round_number, current)
         if found.refused:
             storage.claims.give_back(self._region, found.refused)
@@ -243,50 +239,27 @@ class ClientRows:
         refused: dict[str, str] = {}
         after = ""
         while chunk := self._storage.claims.documents(self._region, round_number, after, CHUNK):
+            known: list[Submission] = []
+            bases: list[Row] = []
             for one in chunk:
                 try:
-                    base = self._base(one.base_version)
-                    made = self._workload.admitted(one.document, base=base, current=current, round_number=round_number)
-                    if not made.known:
-                        raise NothingKnownError(unknown=made.unknown)
+                    bases.append(self._bases.row(self._storage, one.base_version))
                 except (StorageUnavailableError, StorageFailedError):
                     raise
                 except SwarmError as error:
                     refused[one.client] = error.code
                 else:
+                    known.append(one)
+            documents = [one.document for one in known]
+            found = self._workload.admitted_all(documents, bases=bases, current=current, round_number=round_number)
+            for place, one in enumerate(known):
+                made = _of(found, place)
+                if isinstance(made, Admitted):
                     admitted[one.client] = made
+                else:
+                    refused[one.client] = made.code
             after = chunk[-1].client
-        return _Read(admitted=admitted, refused=refused)
-
-    def _base(self, version: str | None) -> Row:
-        if version is None:
-            return self._genesis
-        row = self._bases.pop(version, None)
-        if row is None:
-            record = self._storage.releases.get(version)
-            if record is not None:
-                row = self._workload.unpack(record.row)
-            elif version == GENESIS_VERSION:
-                row = self._genesis
-            else:
-                raise UnknownBaseError(version=version)
-        self._bases[version] = row  # the newest use last
-        while len(self._bases) > BASES_KEPT:
-            del self._bases[next(iter(self._bases))]
-        return row
-
-
-class UnknownBaseError(SwarmError):
-    """A submission whose changes are relative to a release that is not stored."""
-
-    code = "door.unknown_base"
-
-    def __init__(self, *, version: str) -> None:
-        super().__init__(
-            f"A submission is based on {version}, which is not stored, so nobody can tell what its client holds. It is "
-            "left out; the client's next one will be based on the release that it gets.",
-            version=version,
-        )
+        return _Read(admitted=admitted, refused=dict(sorted(refused.items())))
 
 
 class NothingKnownError(SwarmError):
@@ -300,6 +273,17 @@ class NothingKnownError(SwarmError):
             "have a newer schema than this server.",
             unknown=unknown,
         )
+
+
+def _of(found: AdmittedRows, place: int) -> Admitted | SwarmError:
+    """The update of one of the documents, or why it has none."""
+    fault, unknown = found.faults.get(place), int(found.unknown[place])
+    if fault is not None:
+        return fault
+    if not found.known[place]:
+        return NothingKnownError(unknown=unknown)
+    weight, known = float(found.weights[place]), int(found.known[place])
+    return Admitted(row=found.rows[place], weight=weight, known=known, unknown=unknown)
 
 
 def _learned(found: list[Admitted], terms: Terms) -> Learned:

@@ -24,14 +24,13 @@ from actors.arrivals import (
     RELEASES_LOOKED_AT,
     ROUND,
     WITHDRAWN,
-    Arrivals,
     Brought,
-    ClientRows,
     NothingKnownError,
     Taken,
 )
 from actors.bases import GENESIS_VERSION, Bases
-from actors.config import FederationConfig, SwarmConfig
+from actors.config import FederationConfig
+from actors.fold_telling import FoldTelling
 from actors.storage import (
     WINDOW,
     Storage,
@@ -44,6 +43,7 @@ from federation.errors import SwarmError
 from federation.identity import Secret
 from federation.terms import Terms
 from federation.workload import Learned, Row
+from telemetry import Telemetry
 from workloads.patterns import GroupedPatternsWorkload, MassAnomalyError, Window
 
 CHUNK = 1024
@@ -70,6 +70,7 @@ class GroupRows:
         seed: of the genesis.
         secret: of the door; who is in which group is a hash under it.
         clock: unix seconds.
+        telemetry: of the door; None for silence.
     """
 
     def __init__(
@@ -82,8 +83,10 @@ class GroupRows:
         seed: int,
         secret: Secret,
         clock: Callable[[], float] = time.time,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._region, self._workload, self._run, self._clock = region, workload, run, clock
+        self._tell = FoldTelling(region, federation.groups, telemetry)
         self._secret = secret.derive("groups", region)
         self._streaming = workload.streaming(federation.groups)
         self._bases = Bases(workload, seed=seed)
@@ -292,7 +295,9 @@ class GroupRows:
             )
             if not chunk or not (closing or self._streaming.ready(window, len(chunk))):
                 return total
-            total += self._fold_chunk(stored, window, chunk)
+            with self._tell.fold(len(chunk), stored.through) as folded:
+                folded.submissions = self._fold_chunk(stored, window, chunk)
+            total += folded.submissions
 
     def _fold_chunk(self, stored: StoredWindow, window: Window, chunk: Sequence[Submission]) -> int:
         """Fold a chunk. How many submissions went in; none when the window has changed meanwhile."""
@@ -370,6 +375,7 @@ class GroupRows:
             told["code"] = error.code  # too few as yet
         self._storage.facts.put(f"{REGIONAL}{self._region}", told)
         self._regional_at = now
+        self._tell.aggregated(window.clients, stored.through)
 
     def _name(self, stored: StoredWindow, group: int) -> str:
         """Of a group in a window: every window's are others, so no group is judged by what another one was."""
@@ -379,12 +385,3 @@ class GroupRows:
 def _left_out(stored: StoredWindow, window: Window) -> dict[str, int]:
     found = dict(stored.facts["left_out"])
     return {**found, "patterns.flagged": window.flagged} if window.flagged else found
-
-
-def arrivals_of(region: str, config: SwarmConfig, secret: Secret, clock: Callable[[], float] = time.time) -> Arrivals:
-    """What a door of a region asks: folded groups where the federation streams, else every client's own row."""
-    federation = config.federation
-    assert federation is not None
-    if not federation.streaming:
-        return ClientRows(region, federation, config.workload, seed=config.seed, clock=clock)
-    return GroupRows(region, federation, config.workload, run=config.run, seed=config.seed, secret=secret, clock=clock)

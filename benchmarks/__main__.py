@@ -54,6 +54,7 @@ FIGURES = (
     Figure("compression", [sys.executable, "-m", "benchmarks.compression", "--json"]),
     Figure("privacy", [sys.executable, "-m", "benchmarks.privacy", "--json"]),
     Figure("ingest", [sys.executable, "-m", "benchmarks.ingest", "--json"]),
+    Figure("federation", [sys.executable, "-m", "benchmarks.federation", "--json"]),
     Figure("live-check", [sys.executable, "-m", "benchmarks.live_check", "--json"]),
     Figure("page", [sys.executable, "-m", "benchmarks.page", "--json"]),
     Figure("footprint-100", [sys.executable, "-m", "benchmarks.footprint", "--agents", "100", "--json"]),

@@ -89,6 +89,19 @@ def _ingest(result: Any) -> str:
     return "; ".join(f"{row['what']} {row['spans_per_s']:,}" for row in result["rows"])
 
 
+def _federation(clients: int) -> Callable[[Any], str]:
+    def read(result: Any) -> str:
+        shown = ("exact", "streamed", "exact from JSON", "streamed from JSON")
+        lines = [row for row in result["rows"] if row["clients"] == clients and row["case"] in shown]
+        return "; ".join(f"{row['case']} {_duration(row['median_ms'])}, {row['peak_mib']:,} MiB" for row in lines)
+
+    return read
+
+
+def _duration(milliseconds: float) -> str:
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
 def _page(result: Any) -> str:
     return (
         f"{result['first_paint_ms']:.0f} ms, the swarm on show after {result['shown_ms']:.0f} ms; lag "
@@ -111,6 +124,9 @@ TABLE: tuple[tuple[str, str, str, Callable[..., str]], ...] = (
     ("compression, and points of accuracy it costs", "10 x", "compression", _compression),
     ("agents' spans taken a second on one core, bytes to experiences", "≥ 10,000", "ingest", _ingest),
     ("samples that a live check takes a second on one core, bytes to report", "≥ 20,000", "live-check", _live_check),
+    ("aggregate 100 clients' pattern weights, 128 patterns each", "< 50 ms", "federation", _federation(100)),
+    ("the same, 10,000 clients", "< 2 s", "federation", _federation(10_000)),
+    ("the same, 100,000 clients", "< 20 s", "federation", _federation(100_000)),
     (
         "100 agents ready, after Ray is up",
         "≤ 2 s",

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.compression import Codec
+from federation.errors import SwarmError
 from federation.rules.base import Rule
 from federation.screening import Screen
 from federation.terms import Tuning
@@ -213,6 +214,25 @@ class Admitted:
     unknown: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmittedRows:
+    """What m documents from outside say.
+
+    Attributes:
+        rows: ``(m, d) float32``; zeros where a document is at fault.
+        weights: ``(m,) float64``: the sample count that each client declares; 0 where a document is at fault.
+        known: ``(m,)``: parts of the document that are in its row.
+        unknown: ``(m,)``: parts that were left out.
+        faults: place -> what is wrong with that document.
+    """
+
+    rows: Rows
+    weights: NDArray[np.float64]
+    known: NDArray[np.int64]
+    unknown: NDArray[np.int64]
+    faults: Mapping[int, SwarmError]
+
+
 @runtime_checkable
 class Admitting(Workload, Protocol):
     """A workload whose updates may also come as documents, from clients outside of the swarm."""
@@ -239,6 +259,12 @@ class Admitting(Workload, Protocol):
         Raises:
             SwarmError: for anything that is no such document.
         """
+        ...
+
+    def admitted_all(
+        self, documents: Sequence[bytes], *, bases: Sequence[Row], current: Row, round_number: int
+    ) -> AdmittedRows:
+        """`admitted` of many documents, each with its base. Those with the very same array as base go together."""
         ...
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from actors.arrivals import GENESIS_VERSION
+from actors.bases import GENESIS_VERSION
 from actors.storage import ReleaseRecord, Storage, Submission
 from workloads.patterns import DeltaWeightVector, KeySpace, PatternsWorkload, weights_of
 from workloads.patterns.rows import columns

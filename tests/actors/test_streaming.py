@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from actors.arrivals import GENESIS_VERSION
+from actors.bases import GENESIS_VERSION
 from actors.clientele import AbsentDoorsError, ParticipantsError
 from actors.config import AGGREGATOR, COORDINATOR, FederationConfig, SwarmConfig, host_name
 from actors.group_arrivals import GroupRows

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,7 +17,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from federation.errors import SwarmError
-from federation.workload import Row, Rows
+from federation.workload import AdmittedRows, Row, Rows
 from workloads.patterns.admission import admitted
 from workloads.patterns.experience import LARGEST_COUNT, LARGEST_TEAM
 from workloads.patterns.key_space import KeySpace
@@ -61,25 +60,6 @@ class _Delta(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fals
 
 
 _DECODER = msgspec.json.Decoder(_Delta)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdmittedRows:
-    """What m documents say.
-
-    Attributes:
-        rows: ``(m, d) float32``; zeros where a document is at fault.
-        weights: ``(m,)``: the sample count that each client declares; 0 where a document is at fault.
-        known: ``(m,)``: keys of the document that are in its row.
-        unknown: ``(m,)``: keys that were left out.
-        faults: place -> what is wrong with that document.
-    """
-
-    rows: Rows
-    weights: NDArray[np.float64]
-    known: NDArray[np.int64]
-    unknown: NDArray[np.int64]
-    faults: Mapping[int, SwarmError]
 
 
 def admitted_all(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 from federation.compression import RawCodec
@@ -11,8 +10,6 @@ from federation.errors import SettingError
 from federation.privacy import UnboundedRuleError
 from federation.protection import Protection
 from federation.rules import Mean
-from federation.workload import Row
-from workloads.patterns.bulk_admission import AdmittedRows, admitted_all
 from workloads.patterns.rule import PatternRule
 from workloads.patterns.screen import PatternScreen
 from workloads.patterns.streaming import Streaming
@@ -73,12 +70,6 @@ class GroupedPatternsWorkload(PatternsWorkload):
             max_norm=clients.rule.max_norm,
             most_flagged=self.rounds.review_above,
         )
-
-    def admitted_all(
-        self, documents: Sequence[bytes], *, bases: Sequence[Row], current: Row, round_number: int
-    ) -> AdmittedRows:
-        """`admitted` of many documents at once."""
-        return admitted_all(documents, bases=bases, current=current, space=self.space, round_number=round_number)
 
 
 def _clients(workload: PatternsWorkload) -> PatternsWorkload:

@@ -16,9 +16,10 @@ from federation.privacy import UnboundedRuleError
 from federation.protection import Protection
 from federation.rules import Mean
 from federation.rules.base import Rule, Vector
-from federation.workload import Admitted, Row
+from federation.workload import Admitted, AdmittedRows, Row
 from workloads.patterns.admission import admitted
 from workloads.patterns.artefact import packed, unpacked
+from workloads.patterns.bulk_admission import admitted_all
 from workloads.patterns.errors import PatternError
 from workloads.patterns.experience import PatternExperience, experience_of, experiences_of
 from workloads.patterns.key_space import STANDARD, KeySpace
@@ -190,6 +191,12 @@ class PatternsWorkload:
             PatternError: for anything that is no such document.
         """
         return admitted(document, base=base, current=current, space=self.space, round_number=round_number)
+
+    def admitted_all(
+        self, documents: Sequence[bytes], *, bases: Sequence[Row], current: Row, round_number: int
+    ) -> AdmittedRows:
+        """`admitted` of many documents at once, at a fifth of the time; faults in the place of errors."""
+        return admitted_all(documents, bases=bases, current=current, space=self.space, round_number=round_number)
 
     def fold(self, base: Row, aggregate: Row) -> Row:
         """The base with the aggregate's changes added, key by key, within [0, 1]."""
