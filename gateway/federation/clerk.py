@@ -172,7 +172,7 @@ class Clerk:
         requests = self._desk.waiting()
         due = is_due(state, now) or any(request.what == "round" for request in requests)
         seen = Seen(
-            pending=storage.submissions.count_pending() + storage.windows.count() if due else 0,
+            pending=self._waiting() if due else 0,
             published=-1 if newest is None else newest.number,
             rolled_out=rollout.is_full,
             listed=self._publisher.is_listed(everybodys(rollout), newest),
@@ -185,14 +185,15 @@ class Clerk:
             self._counted = now
             census = Census(
                 clients={standing: storage.clients.count(standing) for standing in ClientState},
-                participants={
-                    region: storage.submissions.count_pending(region) + storage.windows.count(region)
-                    for region in self._regions
-                },
+                participants={region: self._waiting(region) for region in self._regions},
                 published_at=None if newest is None else newest.created_at,
             )
             self._tell.seen(state, rollout, census, now=now, settings=self.settings)
         return seen, rollout
+
+    def _waiting(self, region: str | None = None) -> int:
+        """Clients with a submission that waits, or that a door which streams has folded already."""
+        return self._storage.submissions.count_pending(region) + self._storage.windows.count(region)
 
     async def _do(self, step: Step, rollout: Rollout, now: float, told: Told) -> None:
         state = self.state
@@ -231,8 +232,6 @@ class Clerk:
                 self._tidied = now
                 await self._standings.forget(now)
                 await asyncio.to_thread(self._storage.submissions.drop_stale, now)
-            case Wait():
-                pass
 
     async def _extend(self, step: Extend, now: float) -> None:
         state = clerk_state.extended(self.state, now, settings=self.settings)
@@ -381,7 +380,7 @@ class Clerk:
             pause = self.state.paused
             await self._books.answer(request.id, now, code=pause.code, detail=pause.detail or "rounds are paused")
             return
-        found = await asyncio.to_thread(self._storage.submissions.count_pending)
+        found = await asyncio.to_thread(self._waiting)
         needed = self.settings.min_participants
         if found < needed:
             detail = f"{found} clients have a submission that waits; {needed} are needed"

@@ -71,9 +71,14 @@ def operator_token(path: Path | None) -> str:
     Raises:
         SettingError: when there is none.
     """
-    token = os.environ.get(OPERATOR_VARIABLE, "") if path is None else path.read_text()
+    needed = f"a file with the operator's token, or {OPERATOR_VARIABLE}"
+    try:
+        token = os.environ.get(OPERATOR_VARIABLE, "") if path is None else path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(
+            name="operator-token-file", found=f"{path}: {type(error).__name__}", needed=needed
+        ) from error
     if not token.strip():
-        needed = f"a file with the operator's token, or {OPERATOR_VARIABLE}"
         raise SettingError(name="operator-token-file", found=None if path is None else str(path), needed=needed)
     return token.strip()
 

@@ -49,6 +49,12 @@ class Pausing(_Body):
     detail: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] = ""
 
 
+class Resuming(_Body):
+    """Whether the submissions that wait are to be erased first, as after a mass anomaly."""
+
+    discard: bool = False
+
+
 class VersionNamed(_Body):
     """One release."""
 
@@ -71,7 +77,7 @@ class Page(_Body):
 
 ASKED: Mapping[str, tuple[type[_Body], str]] = {
     "round": (Nothing, "Run a round now, without waiting for the window's end"),
-    "resume": (Nothing, "End a pause of rounds or of publishing"),
+    "resume": (Resuming, "End a pause of rounds or of publishing"),
     "pause": (Pausing, "Pause rounds; submissions are still taken"),
     "rollback": (VersionNamed, "Bring back an earlier release, as a new one"),
     "reinstate": (ClientNamed, "End a client's quarantine"),
