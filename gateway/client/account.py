@@ -86,8 +86,13 @@ class Account:
         return datetime.fromtimestamp(self._clock(), UTC).date().isoformat()
 
     def agree(self, *, analytics: bool) -> Consent:
-        """Note that the user agrees. Nothing is sent by this."""
-        consent = Consent(analytics=analytics, day=self.day())
+        """Note that the user agrees to this federation. Nothing is sent by this.
+
+        Raises:
+            SettingError: when the installation is registered with another one.
+        """
+        self._check_server(self.standing)
+        consent = Consent(server=self._settings.server, analytics=analytics, day=self.day())
         self.update(consent=consent, leaving=False)
         return consent
 
@@ -95,13 +100,15 @@ class Account:
         """The standing of an installation whose user agrees, and which is not registered elsewhere.
 
         Raises:
-            ConsentError: without consent.
+            ConsentError: without consent, or with consent to another federation.
             SettingError: when it is registered with another server, which its token is for.
         """
         found = self.standing
         if found.consent is None:
             raise ConsentError(doing=doing)
         self._check_server(found)
+        if found.consent.server != self._settings.server:
+            raise ConsentError(doing=doing, missing=self._settings.server)
         return found
 
     @property
@@ -210,7 +217,7 @@ class Account:
         found = self.standing
         if found.client is not None:
             self._check_server(found)
-            consent = found.consent or Consent(analytics=False, day=self.day())
+            consent = found.consent or Consent(server=self._settings.server, analytics=False, day=self.day())
             self._with_session(consent, self._protocol().deregister)
             self.vault.drop()
         self._vault = None

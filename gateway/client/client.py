@@ -13,8 +13,9 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from federation.errors import SwarmError
 from gateway.client.account import STATE, WAIT_S, Account
-from gateway.client.errors import ClientError, DamagedError, RefusedError, UntrustedError
+from gateway.client.errors import DamagedError, RefusedError, UntrustedError
 from gateway.client.folder import Folder
 from gateway.client.outbox import STALE, Outbox, Pushed
 from gateway.client.settings import ClientSettings
@@ -143,7 +144,7 @@ class FederationClient:
         return self.account.standing
 
     def give_consent(self, *, analytics: bool = False) -> Consent:
-        """Note that the user agrees to take part. Nothing is sent by this."""
+        """Note that the user agrees to take part in this server's federation, and no other. Nothing is sent by this."""
         return self.account.agree(analytics=analytics)
 
     def revoke_consent(self) -> bool:
@@ -158,7 +159,7 @@ class FederationClient:
             return True
         try:
             self.deregister()
-        except ClientError as error:
+        except SwarmError as error:
             self.log("deregistration", error=error.code)
             return False
         return True
@@ -298,8 +299,9 @@ class FederationClient:
     def hot_swap(self) -> Swapped:
         """Put the newest release and own patterns into force, without a restart; twice is once.
 
+        A release that is older than the one in force is left alone, and the newest is fetched at the next pull.
+
         Raises:
-            OlderReleaseError: when a newer release is in force.
             WriteError: when there is no room; the weights in force stay.
         """
         with self.folder.locked(STATE, wait_s=WAIT_S):

@@ -37,7 +37,7 @@ Url = Annotated[
     typer.Option(
         "--url",
         envvar="SWARMLORE_FEDERATION_URL",
-        help=f"Where the federation is; by default where this installation is registered, else {DEFAULT_URL}.",
+        help=f"Where the federation is; by default the one that consent was given to, else {DEFAULT_URL}.",
     ),
 ]
 Folder = Annotated[
@@ -152,6 +152,7 @@ def consent(
         output.document(
             {
                 "federation": found is not None,
+                "server": found.server if found else None,
                 "analytics": found is not None and found.analytics,
                 "day": found.day if found else None,
                 "server_told": told,
@@ -162,7 +163,7 @@ def consent(
             if not told:
                 output.text("the server could not be told yet; `swarmlore client deregister` tries again")
         else:
-            output.text(f"consent to the federation since {found.day}{', and to analytics' if found.analytics else ''}")
+            output.text(f"consent to {found.server} since {found.day}{', and to analytics' if found.analytics else ''}")
 
     _with_client(context, work, as_json)
 
@@ -397,7 +398,8 @@ def _client(found: dict[str, Any]) -> FederationClient:
         from gateway.patterns import key_space
 
         given["space"] = key_space(keys)
-    server = url or standing_in(StateFolder(state_dir)).server or DEFAULT_URL
+    standing = standing_in(StateFolder(state_dir))
+    server = url or standing.server or (standing.consent and standing.consent.server) or DEFAULT_URL
     keychain = False if os.environ.get("SWARMLORE_KEYCHAIN") == "0" else None
     return FederationClient(ClientSettings.of(server, state_dir=state_dir, keychain=keychain, **given))
 

@@ -16,7 +16,7 @@ class ConsentError(ClientError):
 
     code = "client.consent"
 
-    def __init__(self, *, doing: str, missing: str = "federation") -> None:
+    def __init__(self, *, doing: str, missing: str = "a federation") -> None:
         super().__init__(
             f"No consent to {missing} is given, so {doing} is not done. Give it with `give_consent` or `swarmlore "
             "client consent --on`; it can be taken back at any time.",

@@ -25,6 +25,7 @@ from workloads.patterns import (
     hot_swapped,
     recovered,
 )
+from workloads.patterns.blending import version_of
 from workloads.patterns.schema import GlobalPatternWeight
 
 OWN, RELEASE, INSTALLED, CACHE = "patterns.json", "release.json", "installed.json", "cache.json"
@@ -166,6 +167,11 @@ class State:
         """Of the release in force; `NO_VERSION` before the first."""
         return self.installed.version if self.installed else NO_VERSION
 
+    @property
+    def behind(self) -> bool:
+        """Whether the release that is held is older than the one in force, as after damage and an old copy."""
+        return self.held is not None and version_of(self.held.version) < version_of(self.version)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swapped:
@@ -186,6 +192,19 @@ class Swapped:
     changed: tuple[str, ...]
     promoted: tuple[str, ...]
     demoted: tuple[str, ...]
+
+    @classmethod
+    def nothing(cls, installed: Installed) -> Swapped:
+        """No change."""
+        return cls(
+            previous=installed.version,
+            version=installed.version,
+            ratio=installed.ratio,
+            weights=len(installed.weights),
+            changed=(),
+            promoted=(),
+            demoted=(),
+        )
 
     @property
     def anything(self) -> bool:
@@ -216,13 +235,14 @@ class Memory:
         installed, again = recovered(_bytes(self._folder, INSTALLED), _bytes(self._folder, INSTALLED + _GOOD))
         cache, _ = self._folder.get(CACHE)  # made anew from the weights at the next swap, so its loss is none
         keys = cache.get("keys") if isinstance(cache, dict) else None
-        return State(
+        state = State(
             own=own,
             held=held,
             installed=installed,
             cache=FastCache(settings=self._settings, keys=frozenset(keys if isinstance(keys, dict) else ())),
             reset=reset or lost or again,
         )
+        return replace(state, reset=True) if state.behind else state
 
     def keep_own(self, own: Own) -> None:
         """Write what was learned."""
@@ -236,9 +256,10 @@ class Memory:
     def swapped(self, state: State, *, local_priority: bool) -> tuple[State, Swapped]:
         """The state with own patterns and the release blended anew, and what that changes. Nothing is written.
 
-        Raises:
-            OlderReleaseError: when a newer release is in force.
+        Nothing changes where the release is older than the one in force.
         """
+        if state.behind and state.installed is not None:
+            return state, Swapped.nothing(state.installed)
         release: Mapping[str, GlobalPatternWeight] = state.held.document.weights if state.held else {}
         # Who has missed more than five versions goes by the release as a newcomer does: own share 0.1.
         fresh = state.held is not None and state.held.fresh_start

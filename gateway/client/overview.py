@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 def overview(client: FederationClient) -> dict[str, Any]:
     """The standing, what waits, what is in force."""
     standing, queue, state = client.standing, client.outbox.queue, client.load()
-    consent = standing.consent
     installed = state.installed
     return {
         "state_dir": str(client.folder.path),
         "server": client.settings.server,
-        "consent": None if consent is None else {"analytics": consent.analytics, "day": consent.day},
+        "consent": standing.plain()["consent"],
         "leaving": standing.leaving,
         "registered": standing.client is not None,
         "client": standing.client,
@@ -37,7 +36,7 @@ def overview(client: FederationClient) -> dict[str, Any]:
         "recorded": len(client.folder.names(INBOX)),
         "weights": len(installed.weights) if installed else 0,
         "fast": sorted(state.cache.keys),
-        "damaged": state.reset,
+        "damaged": state.reset or standing.damaged,
         "round": standing.round,
         "sent_at": standing.sent_at,
         "synced_at": standing.synced_at,

@@ -15,10 +15,12 @@ class Consent:
     """What the user agreed to.
 
     Attributes:
+        server: the one federation that it is given to.
         analytics: whether use may be counted, too.
         day: ISO date on which it was given.
     """
 
+    server: str
     analytics: bool
     day: str
 
@@ -61,7 +63,7 @@ class Standing:
         """As JSON has it."""
         found: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "consent"}
         consent = self.consent
-        found["consent"] = None if consent is None else {"analytics": consent.analytics, "day": consent.day}
+        found["consent"] = None if consent is None else {name: getattr(consent, name) for name in Consent.__slots__}
         return found
 
 
@@ -76,7 +78,9 @@ def standing_in(folder: Folder) -> Standing:
         return Standing(
             consent=None
             if consent is None
-            else Consent(analytics=consent["analytics"] is True, day=str(consent["day"])),
+            else Consent(
+                server=str(consent["server"]), analytics=consent["analytics"] is True, day=str(consent["day"])
+            ),
             **{name: value for name, value in found.items() if name in known},
         )
     except (KeyError, TypeError):

@@ -44,6 +44,28 @@ class Reply:
     body: bytes = field(repr=False)
 
 
+class _Secure(http.client.HTTPConnection):
+    """A connection over TLS whose socket is at hand during the handshake, too, so that it can be cut then.
+
+    Args:
+        host, port: to connect to; of the proxy where there is one.
+        timeout_s: of one read.
+        context: of TLS.
+        name: that the certificate must be of.
+    """
+
+    def __init__(self, host: str, port: int, timeout_s: float, context: ssl.SSLContext, name: str) -> None:
+        super().__init__(host, port, timeout=timeout_s)
+        self._tls, self._name = context, name
+
+    def connect(self) -> None:
+        """Connect, through a tunnel where one is set, and shake hands."""
+        super().connect()
+        made = self._tls.wrap_socket(self.sock, server_hostname=self._name, do_handshake_on_connect=False)
+        self.sock = made
+        made.do_handshake()
+
+
 class Transport:
     """Requests to one server. Each has a connection of its own.
 
@@ -127,16 +149,14 @@ class Transport:
         if scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
         if proxy is None:
-            return http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=self._tls())
+            return _Secure(host, port or 443, self._timeout_s, self._tls(), host)
         parts = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
-        made = http.client.HTTPSConnection(
-            parts.hostname or "", parts.port or 80, timeout=self._timeout_s, context=self._tls()
-        )
+        made = _Secure(parts.hostname or "", parts.port or 80, self._timeout_s, self._tls(), host)
         credentials = {}
         if parts.username is not None:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             credentials["Proxy-Authorization"] = "Basic " + b64encode(pair.encode()).decode()
-        made.set_tunnel(host, port, headers=credentials)  # TLS is with the server, through the proxy
+        made.set_tunnel(host, port or 443, headers=credentials)  # TLS is with the server, through the proxy
         return made
 
     def _proxy(self, scheme: str, host: str) -> str | None:
@@ -214,7 +234,8 @@ def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
     found = connection.sock
     if found is not None:
         with contextlib.suppress(OSError):
-            found.shutdown(socket.SHUT_RDWR)
+            # Not SSLSocket's own, which takes the TLS away from under whoever is reading.
+            socket.socket.shutdown(found, socket.SHUT_RDWR)
 
 
 def _target(url: str, location: str) -> tuple[str, str]:

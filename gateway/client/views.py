@@ -243,7 +243,12 @@ def show_status(found: Mapping[str, Any], output: Output) -> None:
     """For people."""
     consent = found["consent"]
     rows = [
-        ("consent", "none: nothing leaves this installation" if consent is None else f"since {consent['day']}"),
+        (
+            "consent",
+            "none: nothing leaves this installation"
+            if consent is None
+            else f"to {consent['server']} since {consent['day']}",
+        ),
         ("server", found["server"]),
         ("registered", f"as {found['client']}" if found["registered"] else "no"),
         ("server key", found["server_key"] or "-"),

@@ -93,7 +93,7 @@ def test_for_people(run: Run, server: Stranger, lines: Path) -> None:
     run("learn", lines)
     assert run("push").exit_code == Exit.NO_FEDERATION
     words = re.sub(r"\s+", " ", run("status").stdout)
-    assert "consent since" in words
+    assert "consent to http:" in words
     assert "next attempt" in words
     assert "fed_" not in words
     assert "error rate" in run("report", "--show").stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -59,6 +60,19 @@ class TestWithoutConsent:
         assert make().consent == given
         assert given.analytics
         assert given.day == "2026-11-21"
+
+    def test_it_is_given_to_one_federation(self, make: Make, server: Stranger) -> None:
+        make().give_consent()
+        with stranger() as other:
+            client = make(server_url=other.url)
+            with pytest.raises(ConsentError, match=re.escape(other.url)):
+                client.register()
+            assert client.sync().skipped is not None
+            assert other.seen == []
+            client.give_consent()
+            assert client.register().server == client.settings.server
+            with pytest.raises(SettingError, match="deregister there first"):
+                make().give_consent()
 
     def test_giving_it_sends_nothing(self, make: Make, server: Stranger) -> None:
         make().give_consent()

@@ -308,6 +308,24 @@ class TestCorruptLocalPatterns:
         server.publish("1.0.2", weight("Read", 0.2))
         assert make().pull().status is Found.OLDER
 
+    def test_an_old_copy_of_a_release_is_not_put_into_force(
+        self, client: FederationClient, make: Make, server: Stranger
+    ) -> None:
+        client.sync()
+        old = (client.folder.path / "release.json").read_bytes()
+        server.publish("1.0.1", weight("Read", 0.5))
+        client.sync()
+        before = client.weights
+        (client.folder.path / "release.json").write_bytes(b"damage")
+        (client.folder.path / "release.json.good").write_bytes(old)
+        again = make()
+        assert not again.hot_swap().anything
+        assert again.weights == before
+        assert again.status()["damaged"]
+        assert again.sync().ok
+        assert not again.status()["damaged"]
+        assert again.weights == before
+
     def test_a_damaged_identity_is_taken_from_its_copy_and_never_made_anew(
         self, client: FederationClient, make: Make
     ) -> None:

@@ -158,15 +158,15 @@ def FederationClient_at(path: str) -> FederationClient:
 def test_processes_that_learn_at_once_lose_and_double_nothing(place: Path) -> None:
     path = str(place / "shared")
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_learn, args=(path, 4)) for _ in range(2)]
+    processes = [context.Process(target=_learn, args=(path, 2)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
         assert process.exitcode == 0
     client = FederationClient_at(path)
-    assert client.load().own.experiences == 24
-    assert client.load().own.patterns["tool::Read"].sample_size == 24
+    assert client.load().own.experiences == 12
+    assert client.load().own.patterns["tool::Read"].sample_size == 12
 
 
 def test_experiences_are_counted_once_also_when_they_could_not_be_removed(client: FederationClient) -> None:

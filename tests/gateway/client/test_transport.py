@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,7 +25,7 @@ from gateway.client.errors import AnswerError, CertificateError, RedirectError, 
 from gateway.client.releases import Found
 from gateway.client.settings import server_of
 from gateway.client.transport import Transport, pins_of
-from tests.gateway.client.strangers import Stranger, answers, stranger, weight
+from tests.gateway.client.strangers import Stranger, answers, drips, stranger, weight
 
 Make = Callable[..., FederationClient]
 LATEST = "GET /weights/latest"
@@ -123,6 +126,22 @@ class TestTLS:
             client.give_consent()
             with pytest.raises(UnreachableError):
                 client.register()
+
+    def test_the_time_limit_holds_over_tls(self, make: Make, secure: Stranger, papers: Papers) -> None:
+        client = make(server_url=secure.url, ca_file=papers.authority, timeout_s=0.4)
+        client.give_consent()
+        secure.fault("POST /register", drips(2.0))
+        with pytest.raises(UnreachableError, match=r"0\.4 s"):
+            client.register()
+
+    def test_a_handshake_that_drips_is_cut(self, make: Make) -> None:
+        with dripping_handshake() as url:
+            client = make(server_url=url, timeout_s=0.4)
+            client.give_consent()
+            began = time.monotonic()
+            with pytest.raises(UnreachableError, match=r"time limit|0\.4 s"):
+                client.register()
+            assert time.monotonic() - began < 1.5
 
     def test_a_file_that_is_no_certificate_is_named(self, make: Make, secure: Stranger, tmp_path: Path) -> None:
         (tmp_path / "no.pem").write_text("no")
@@ -240,10 +259,29 @@ def test_answers_in_pieces_tell_how_much_has_come(server: Stranger) -> None:
 
 
 @contextmanager
+def dripping_handshake() -> Iterator[str]:
+    """A server that answers a TLS hello with a byte now and then."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        near, _ = listener.accept()
+        with near, contextlib.suppress(OSError):
+            near.recv(4096)
+            near.sendall(b"\x16\x03\x03\x40\x00")  # a handshake record of 16 KiB
+            for _ in range(40):
+                near.sendall(b"\x02")
+                time.sleep(0.05)
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.close()
+
+
+@contextmanager
 def tunnel() -> Iterator[tuple[str, list[str]]]:
     """A proxy with a name and a password that connects to whom it is asked to."""
-    import socket
-
     listener = socket.create_server(("127.0.0.1", 0))
     asked: list[str] = []
 
