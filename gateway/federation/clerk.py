@@ -154,7 +154,7 @@ class Clerk:
                 await self._sleep(self.settings.pulse_s)
 
     async def close(self) -> None:
-        """Return at once: nothing is held open, and what was under way is taken up by the next clerk."""
+        """Return at once: what was under way is taken up by the next clerk."""
 
     async def turn(self) -> Step:
         """Do the one thing that is due next. Returns what it was."""
