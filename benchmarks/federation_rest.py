@@ -42,7 +42,7 @@ from actors.storage import Client, ReleaseRecord, ReleaseStore, Storage
 from federation.identity import Secret, SigningKey
 from federation.rollout import Rollout
 from gateway.federation.settings import DoorSettings, Limits
-from gateway.federation.transport import listener
+from gateway.federation.transport import reserved
 from gateway.federation.workers import Workers, WorkerSettings
 from gateway.machine import command, described, machine
 from telemetry import TelemetryConfig
@@ -321,7 +321,7 @@ async def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             limits=Limits(submissions=PER_DAY),
             telemetry=TelemetryConfig(prometheus=True),
         )
-        with listener("127.0.0.1", 0, shared=True) as held:
+        with reserved("127.0.0.1", 0) as held:
             port = held.getsockname()[1]
             workers = Workers(
                 lambda number: WorkerSettings(number=number, host="127.0.0.1", port=port, door=door), options.workers

@@ -181,7 +181,7 @@ async def federate(opening: Opening, address: str, output: Output) -> None:
     from actors.storage import ReleaseStore, Storage
     from gateway.federation.clerk import Clerk
     from gateway.federation.publishing import federation_key
-    from gateway.federation.transport import listener
+    from gateway.federation.transport import reserved
     from telemetry import Telemetry, semconv
 
     told = opening.telemetry()
@@ -189,7 +189,7 @@ async def federate(opening: Opening, address: str, output: Output) -> None:
     if tls is not None:
         tls.context()  # what is wrong with the files is said now, and once
     with contextlib.ExitStack() as held:
-        bound = held.enter_context(listener(opening.host, opening.port, shared=True))
+        bound = held.enter_context(reserved(opening.host, opening.port))
         door = opening.door(told)
         storage = held.enter_context(Storage.open(opening.storage_url))
         files = ReleaseStore(opening.releases_url)

@@ -82,6 +82,18 @@ def listener(host: str, port: int, *, shared: bool) -> socket.socket:
     return bound
 
 
+def reserved(host: str, port: int) -> socket.socket:
+    """A socket that keeps an address for processes which share it, and takes no connections itself.
+
+    Raises:
+        BindError: when the address cannot be had, or somebody serves there already.
+        SettingError: when this system cannot share one.
+    """
+    with listener(host, port, shared=False) as alone:
+        port = alone.getsockname()[1]
+    return listener(host, port, shared=True)
+
+
 class HeadersError(Exception):
     """Headers that are larger than what is taken."""
 
