@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ MAX_AGE_S: Final = 3600
 YEAR_S: Final = 365 * 24 * 3600
 TIMEOUT_S: Final = 30.0
 
+_SECRETS: Final = ("access_key_id", "secret_access_key", "session_token")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -43,6 +45,8 @@ class ReleaseStore:
         parts = urlsplit(url)
         self.shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         self._headers = parts.scheme == "s3"
+        found = [options.get(name) or os.environ.get(f"AWS_{name.upper()}") for name in _SECRETS]
+        self._secrets = tuple(str(secret) for secret in found if secret)
         try:
             match parts.scheme:
                 case "file" if not parts.netloc and len(parts.path) > 1 and not options:
@@ -123,19 +127,27 @@ class ReleaseStore:
         try:
             yield
         except (BaseError, OSError) as error:
-            # The text may show a signed request, so only its kind is told.
-            raise StorageUnavailableError(url=self.shown, found=type(error).__name__) from None
+            lines = str(error).strip().splitlines() or [""]
+            said = lines[0][:300]
+            for secret in self._secrets:
+                said = said.replace(secret, "***")
+            # Not from the error: it may show the whole request.
+            raise StorageUnavailableError(url=self.shown, found=f"{type(error).__name__}: {said}") from None
 
 
 def _s3(bucket: str, prefix: str, options: dict[str, Any]) -> Any:
     from obstore.store import S3Store
 
     patience = timedelta(seconds=TIMEOUT_S)
+    client: dict[str, Any] = {"timeout": patience}
+    # Named here because settings of the client that are given put those of the environment aside.
+    if str(options.get("endpoint", "")).startswith("http://") or os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true":
+        client["allow_http"] = True
     # Whether to ask again is the caller's to say.
     return S3Store(
         bucket,
         prefix=prefix or None,
-        client_options={"timeout": patience, "allow_http": str(options.get("endpoint", "")).startswith("http://")},
+        client_options=client,  # pyright: ignore[reportArgumentType]
         retry_config={"max_retries": 0, "retry_timeout": patience},
         **options,
     )

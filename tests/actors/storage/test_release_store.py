@@ -74,6 +74,14 @@ def test_caches_are_told_how_long(s3: S3Server, tmp_path: Path) -> None:
         assert found.headers["Content-Type"] == "application/json"
 
 
+def test_the_environment_says_where_and_who(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3.options().items():
+        monkeypatch.setenv(f"AWS_{name.upper()}", value)
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    ReleaseStore(f"s3://lore/{tmp_path.name}").put("latest.json", b"{}")
+    assert ReleaseStore(f"s3://lore/{tmp_path.name}", **s3.options()).get("latest.json") == b"{}"
+
+
 @pytest.mark.parametrize(
     "url",
     [
