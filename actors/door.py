@@ -22,10 +22,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.arrivals import Arrivals
+from actors.arrivals import Arrivals, ClientRows
 from actors.config import COORDINATOR, SwarmConfig
 from actors.faults import LOST
-from actors.group_arrivals import GroupRows, arrivals_of
+from actors.group_arrivals import GroupRows
 from actors.host import AbstainingError, MissingBaseError, NoReleaseError
 from actors.messages import Presence
 from actors.signing import Signatory
@@ -96,7 +96,7 @@ class Door:
         self._telemetry.count(semconv.METRIC_STORAGE_FAILURES, 0, STORED)
         self._workload = config.workload
         self._secret, self._find = secret, find
-        self._arrivals = arrivals or arrivals_of(region, config, secret, clock)
+        self._arrivals = arrivals or _arrivals_of(region, config, secret, clock, self._telemetry)
         self._folding: asyncio.Task[None] | None = None
         self._single = ThreadPoolExecutor(1, thread_name_prefix="door")
         self._working = asyncio.Lock()
@@ -329,3 +329,27 @@ class Door:
             return
         self._telemetry.count(semconv.METRIC_STORAGE_FAILURES, 1, STORED)
         self._telemetry.event(semconv.EVENT_STORAGE_FAILED, {**STORED, semconv.ATTR_ERROR_TYPE: error.code})
+
+
+def _arrivals_of(
+    region: str,
+    config: SwarmConfig,
+    secret: Secret,
+    clock: Callable[[], float],
+    telemetry: Telemetry,
+) -> Arrivals:
+    """What a door of a region asks: folded groups where the federation streams, else every client's own row."""
+    federation = config.federation
+    assert federation is not None
+    if not federation.streaming:
+        return ClientRows(region, federation, config.workload, seed=config.seed, clock=clock)
+    return GroupRows(
+        region,
+        federation,
+        config.workload,
+        run=config.run,
+        seed=config.seed,
+        secret=secret,
+        clock=clock,
+        telemetry=telemetry,
+    )
