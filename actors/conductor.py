@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from actors.cast import Cast, Handle, Score, spread_release
 from actors.faults import LOST, LOST_ARGUMENT, itself, pause_s
-from actors.host import AbstainingError, MissingBaseError
+from actors.host import AbstainingError
+from actors.in_force import MissingBaseError
 from actors.messages import Aggregation, Receipt
 from actors.opinions import opinions
 from federation.errors import NoOpenRoundError, RoundAbortedError, SwarmError

@@ -26,7 +26,8 @@ from actors.arrivals import Arrivals, ClientRows
 from actors.config import COORDINATOR, SwarmConfig
 from actors.faults import LOST
 from actors.group_arrivals import GroupRows
-from actors.host import AbstainingError, MissingBaseError, NoReleaseError
+from actors.host import AbstainingError
+from actors.in_force import InForce
 from actors.messages import Presence
 from actors.signing import Signatory
 from actors.storage import StorageFailedError, StorageUnavailableError
@@ -100,9 +101,7 @@ class Door:
         self._folding: asyncio.Task[None] | None = None
         self._single = ThreadPoolExecutor(1, thread_name_prefix="door")
         self._working = asyncio.Lock()
-        self._release: Release | None = None
-        self._value: Row | None = None
-        self._previous: tuple[Release, Row] | None = None
+        self._force = InForce(name, config.workload)
         self._signatory: Signatory | None = None
         self._batches: dict[tuple[int, bytes], UpdateBatch] = {}
         self._rounds = 0
@@ -161,30 +160,24 @@ class Door:
             semconv.ATTR_RELEASE_VERSION: release.version,
         }
         with self._telemetry.span(semconv.SPAN_APPLY, parent=traceparent or None, attributes=told):
-            release.check(public=public, artefact=artefact)
+            version = self._force.take(release, artefact, public)
             if isinstance(self._arrivals, GroupRows) and self._folding is None:
                 self._folding = asyncio.create_task(self._keep_folding(self._arrivals))
-            if self._release is not None and release.version < self._release.version:
-                return self._release.version  # an old message that came late
-            value = self._workload.unpack(artefact)
-            if self._release is not None and self._value is not None:
-                self._previous = (self._release, self._value)
-            self._release, self._value = release, value
-            await self._in_thread(self._arrivals.adopt, release.version, value)
+            if version != release.version:
+                return version
+            await self._in_thread(self._arrivals.adopt, version, self._force.value)
             async with self._working:
                 try:
                     await self._settle(release.round)
                 except SwarmError as error:
                     self._failed(error)
                     raise
-        return release.version
+        return version
 
     async def predict(self, agent: str, states: NDArray[np.float32]) -> NDArray[np.intp]:
         """Actions for ``(m, features)`` states by the last release, which is the same for every client."""
         del agent
-        if self._value is None:
-            raise NoReleaseError(host=self.name)
-        return self._workload.predict(self._value, np.asarray(states, dtype=np.float32))
+        return self._workload.predict(self._force.value, np.asarray(states, dtype=np.float32))
 
     async def observe(self, agent: str, experiences: Sequence[object]) -> int:
         """Nothing.
@@ -215,7 +208,7 @@ class Door:
             "process": os.getpid(),
             "agents": 0 if self._signatory is None else len(self._signatory.agents),
             "idle": [],
-            "release": None if self._release is None else self._release.version,
+            "release": self._force.version,
             "rounds": self._rounds,
             "journal": False,
             "first_round": 0,
@@ -247,7 +240,7 @@ class Door:
         async with self._working:
             key = (terms.round, terms.base)
             if key not in self._batches:
-                base = self._base(terms)
+                base = self._force.base(terms)
                 if await self._in_thread(self._arrivals.taken) != terms.round:
                     raise AbstainingError(host=self.name, round=terms.round, first=terms.round + 1)
                 try:
@@ -308,13 +301,6 @@ class Door:
             run, codec = self.config.run, self._workload.codec
             self._signatory = Signatory(self.name, agents, codec, self._secret, run)
         return self._signatory
-
-    def _base(self, terms: Terms) -> Row:
-        for release, value in ((self._release, self._value), self._previous or (None, None)):
-            if release is not None and value is not None and release.digest == terms.base:
-                return value
-        has = -1 if self._release is None else self._release.version
-        raise MissingBaseError(host=self.name, version=terms.base_version, has=has)
 
     async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._single, work, *arguments)

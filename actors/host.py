@@ -24,6 +24,7 @@ from actors.agent import Reading
 from actors.config import COORDINATOR, SwarmConfig
 from actors.host_journal import HostJournal
 from actors.host_telling import HostTelling
+from actors.in_force import InForce
 from actors.journal_file import JournalError
 from actors.residents import Residents
 from actors.signing import Signatory
@@ -35,20 +36,6 @@ from federation.terms import Terms
 from federation.update import CommitBatch, UpdateBatch
 from federation.workload import Acting, Learned, Remembering, Row
 from telemetry import SpanKind, Telemetry, semconv
-
-
-class MissingBaseError(SwarmError):
-    """A host that was asked to learn from a release that it does not have."""
-
-    code = "host.missing_base"
-
-    def __init__(self, *, host: str, version: int, has: int) -> None:
-        super().__init__(
-            f"{host} has release {has} and was asked to learn from {version}. Apply that release first.",
-            host=host,
-            version=version,
-            has=has,
-        )
 
 
 class AbstainingError(SwarmError):
@@ -75,15 +62,6 @@ class UnknownAgentError(SwarmError):
         super().__init__(
             f"{agent!r} does not live on {host}. `status()` lists the agents that are enrolled.", agent=agent, host=host
         )
-
-
-class NoReleaseError(SwarmError):
-    """A question that only a release can answer, before there is one."""
-
-    code = "host.no_release"
-
-    def __init__(self, *, host: str) -> None:
-        super().__init__(f"{host} has no release yet. Start the swarm first.", host=host)
 
 
 class AgentHost:
@@ -120,9 +98,7 @@ class AgentHost:
         self._telling = HostTelling(name, self._agents, config, self._telemetry)
         self._signatory = Signatory(name, self._agents, workload.codec, secret, config.run)
         self._row = {agent: row for row, agent in enumerate(self._agents)}
-        self._release: Release | None = None
-        self._value: Row | None = None
-        self._previous: tuple[Release, Row] | None = None
+        self._force = InForce(name, workload)
         self._batches: dict[tuple[int, bytes], list[UpdateBatch]] = {}
         self._single = ThreadPoolExecutor(1, thread_name_prefix="learn")
         self._learning = asyncio.Lock()
@@ -173,7 +149,7 @@ class AgentHost:
             if key not in self._batches:
                 if terms.round < self._journal.first_round:
                     raise AbstainingError(host=self.name, round=terms.round, first=self._journal.first_round)
-                base = self._base(terms)
+                base = self._force.base(terms)
                 loop = asyncio.get_running_loop()
                 batches = await loop.run_in_executor(self._single, self._learn, terms, base, traceparent)
                 self._batches = {key: batches}
@@ -218,24 +194,16 @@ class AgentHost:
                 semconv.ATTR_RELEASE_VERSION: release.version,
             },
         ):
-            release.check(public=public, artefact=artefact)
-            if self._release is not None and release.version < self._release.version:
-                return self._release.version  # an old message that came late
-            value = self._workload.unpack(artefact)
-            if self._release is not None and self._value is not None:
-                self._previous = (self._release, self._value)
-            self._release, self._value = release, value
-            if self._residents is not None:
-                self._residents.adopt(release.version, value)
-        return release.version
+            version = self._force.take(release, artefact, public)
+            if version == release.version and self._residents is not None:
+                self._residents.adopt(version, self._force.value)
+        return version
 
     async def predict(self, agent: str, states: NDArray[np.float32]) -> NDArray[np.intp]:
         """Actions of one agent for ``(m, features)`` states, by the last release."""
         if agent not in self._row:
             raise UnknownAgentError(agent=agent, host=self.name)
-        if self._value is None:
-            raise NoReleaseError(host=self.name)
-        return self._workload.predict(self._value, np.asarray(states, dtype=np.float32))
+        return self._workload.predict(self._force.value, np.asarray(states, dtype=np.float32))
 
     async def observe(self, agent: str, experiences: Sequence[object]) -> int:
         """Add to an agent's memory, and let its loop look at how its tasks go.
@@ -315,7 +283,7 @@ class AgentHost:
             "process": os.getpid(),
             "agents": len(self._agents),
             "idle": sorted(self._idle),
-            "release": None if self._release is None else self._release.version,
+            "release": self._force.version,
             "rounds": self._rounds,
             "journal": self._journal.begun,
             "first_round": self._journal.first_round,
@@ -340,13 +308,6 @@ class AgentHost:
     async def drain(self) -> bool:
         """Send what telemetry is still waiting."""
         return await asyncio.to_thread(self._telemetry.drain, 2.0)
-
-    def _base(self, terms: Terms) -> Row:
-        for release, value in ((self._release, self._value), self._previous or (None, None)):
-            if release is not None and value is not None and release.digest == terms.base:
-                return value
-        has = -1 if self._release is None else self._release.version
-        raise MissingBaseError(host=self.name, version=terms.base_version, has=has)
 
     def _learn(self, terms: Terms, base: Row, traceparent: str) -> list[UpdateBatch]:
         asked = [self._row[agent] for agent in terms.roster if agent in self._row]

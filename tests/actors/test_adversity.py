@@ -170,7 +170,7 @@ class Raising(AgentHost):
         raise ZeroDivisionError("a host may fail in any way")
 
     async def apply(self, release: Release, artefact: bytes, public: bytes, traceparent: str = "") -> int:
-        if self._release is not None:
+        if self._force.version is not None:
             raise ZeroDivisionError("also here")
         return await super().apply(release, artefact, public, traceparent)
 

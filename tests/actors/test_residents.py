@@ -60,7 +60,7 @@ async def test_a_managed_system_is_adapted_by_the_released_policy(stage: Callabl
     await play.coordinator.start.remote()
     await play.coordinator.run_round.remote()
     host = play.find(host_name(1))
-    value = play.actor(host_name(1))._value
+    value = play.actor(host_name(1))._force.value
     complaint = Complaint(name="failing", severity=0.9, impact=0.5)
     reading, chosen = reading_that_is_adapted(play.config.workload, value, complaint)
     done = await host.manage.remote(AGENTS[3], reading)
