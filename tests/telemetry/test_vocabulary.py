@@ -9,8 +9,10 @@ from typing import get_args
 
 import pytest
 
+from actors.storage import ClientState
 from federation.convergence.divergence import Measure
 from federation.convergence.tracker import Status
+from federation.rollout import STAGES, Word
 from federation.verdict import Decision
 from telemetry import semconv
 from telemetry.conventions import ROOT
@@ -36,6 +38,12 @@ def test_verdicts() -> None:
 def test_convergence() -> None:
     assert set(get_args(Status)) == set(semconv.ConvergenceStatus)
     assert set(get_args(Measure)) == set(semconv.ConvergenceMeasure)
+
+
+def test_federation() -> None:
+    assert set(ClientState) == set(semconv.ClientState)
+    assert set(get_args(Word)) == set(semconv.RolloutDecision)
+    assert [stage.name for stage in STAGES] == list(semconv.RolloutStage)
 
 
 def test_ingestion() -> None:
