@@ -150,8 +150,8 @@ class Outbox:
         results: list[Pushed] = []
         for item in self.queue.due(at):
             last = results[-1].error if results else None
-            if isinstance(last, UnreachableError):
-                # One time limit is enough to wait for.
+            if isinstance(last, UnreachableError | RateLimitedError):
+                # One time limit is enough to wait for, and one refusal for the whole day.
                 results.append(self._failed(item, last, now=at))
                 continue
             results.append(self._sent(item, now=at))

@@ -139,6 +139,20 @@ class TestServerError:
         assert client.outbox.queue.items == ()
         assert [one.nonce for one in server.accepted] == [newest]
 
+    @pytest.mark.parametrize("fault", [hangs_up, refuses(429, "RATE_LIMITED")])
+    def test_where_nothing_goes_through_one_attempt_is_enough(
+        self, client: FederationClient, server: Stranger, clock: Clock, fault: object
+    ) -> None:
+        server.always[SUBMIT] = fault  # pyright: ignore[reportArgumentType]
+        for _ in range(3):
+            client.learn(experiences(1))
+            client.push()
+        asked = server.asked(SUBMIT)
+        clock.now += 60
+        assert [one.status for one in client.flush()] == [Sent.QUEUED] * 3
+        assert server.asked(SUBMIT) == asked + 1
+        assert {one.attempts for one in client.outbox.queue.items} == {2}
+
     def test_what_is_three_days_old_is_not_sent_any_more(
         self, client: FederationClient, server: Stranger, clock: Clock
     ) -> None:
