@@ -62,7 +62,7 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "appeal": {"text": "Our build farm moved to slower machines that week; the numbers are real."},
     "operations_approve": {"version": "1.2.48"},
     "operations_round": {},
-    "operations_resume": {},
+    "operations_resume": {"discard": False},
     "operations_pause": {"detail": "looking at window 48"},
     "operations_rollback": {"version": "1.2.47"},
     "operations_reinstate": {"client": _CLIENT},
