@@ -55,12 +55,6 @@ class Resuming(_Body):
     discard: bool = False
 
 
-class Resuming(_Body):
-    """Whether the submissions that wait are erased first, as after a mass anomaly that was looked at."""
-
-    discard: bool = False
-
-
 class VersionNamed(_Body):
     """One release."""
 
