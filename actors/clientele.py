@@ -16,6 +16,7 @@ from actors.messages import Presence
 from actors.releases import Published
 from federation.errors import SettingError, SwarmError
 from federation.terms import fault_bound
+from workloads.patterns import MassAnomalyError
 
 FOLLOWED_S = (*RETRY_S, *(2.0,) * 10)
 """Pauses between attempts to have a door take a release. After them it settles what it has before the next round."""
@@ -96,18 +97,24 @@ class Clientele(Members):
         Raises:
             AbsentDoorsError: when none answers.
             ParticipantsError: when fewer clients are there than a round needs.
+            MassAnomalyError: when that is because too many of a streaming door's submissions were flagged.
             ChangedKeyError: when a client comes with another key than the journal knows.
         """
         found_by = await asyncio.gather(*(self._asked(door, number) for door in self.hosts))
         answers = dict(zip(self.hosts, found_by, strict=True))
         present = {door: answer for door, answer in answers.items() if isinstance(answer, Presence)}
+        anomalous = next((answer for answer in answers.values() if isinstance(answer, MassAnomalyError)), None)
         if not present:
             reason = next(iter(answers.values()))
+            if anomalous is not None:
+                raise anomalous
             raise AbsentDoorsError(doors=len(answers), reason=getattr(reason, "code", type(reason).__name__))
         doors = Counter(agent for presence in present.values() for agent in presence.keys)
         out = frozenset(kept_out).union(agent for agent, count in doors.items() if count > 1)
         found = sum(presence.clients - len(out.intersection(presence.keys)) for presence in present.values())
         if found < self._config.workload.participants or not doors.keys() - out:
+            if anomalous is not None:
+                raise anomalous
             raise ParticipantsError(found=found, needed=self._config.workload.participants)
         keys = {
             door: {agent: public for agent, public in presence.keys.items() if agent not in out}
@@ -174,6 +181,8 @@ class Clientele(Members):
             try:
                 return await self.find(door).present.remote(number)
             except (*LOST, SwarmError, ValueError) as error:
+                if isinstance(error, MassAnomalyError):
+                    return itself(error)  # the door has dropped what it found so: asked again it would say nobody
                 if loop.time() >= deadline:
                     if not isinstance(error, SwarmError):
                         self._revive(door)

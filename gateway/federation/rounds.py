@@ -9,6 +9,7 @@ from typing import Any
 from actors import Swarm
 from federation.errors import RoundAbortedError, SwarmError
 from gateway.federation.clerk_state import MASS_ANOMALY, TOO_SLOW, Recall
+from workloads.patterns import MassAnomalyError
 
 PATIENCE_S = 60.0
 """How long a round that was ended may take to say so."""
@@ -53,4 +54,6 @@ def code_of(error: SwarmError) -> str:
             return TOO_SLOW
         if "stand out" in reason:
             return MASS_ANOMALY
+    if isinstance(error, MassAnomalyError):
+        return MASS_ANOMALY
     return error.code

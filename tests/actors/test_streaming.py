@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from actors.bases import GENESIS_VERSION
-from actors.clientele import AbsentDoorsError, ParticipantsError
+from actors.clientele import ParticipantsError
 from actors.config import AGGREGATOR, COORDINATOR, FederationConfig, SwarmConfig, host_name
 from actors.group_arrivals import GroupRows
 from actors.storage import Client, ClientState
@@ -19,10 +19,11 @@ from federation.compression import Int8Codec
 from federation.errors import SettingError
 from federation.privacy import UnboundedRuleError
 from federation.rules import Median
+from gateway.federation.rounds import code_of
 from tests.actors.conftest import Stage
 from tests.actors.installations import SPACE, TOOLS, WORKLOAD, Installations, client
 from tests.actors.test_door import Outside
-from workloads.patterns import GroupedPatternsWorkload, PatternsWorkload, Window, weights_of
+from workloads.patterns import GroupedPatternsWorkload, MassAnomalyError, PatternsWorkload, Window, weights_of
 
 GROUPED = GroupedPatternsWorkload.of(WORKLOAD)
 ROBUST = GroupedPatternsWorkload.of(replace(WORKLOAD, inner=Median()))
@@ -206,8 +207,12 @@ async def test_where_too_many_are_flagged_the_region_does_not_count(streams: Cal
     assert swarm.pending() == 0
     alone = streams("alone", deadline_s=0.2)
     alone.submit(range(30), lies=range(12))
-    with pytest.raises((AbsentDoorsError, ParticipantsError)):
+    with pytest.raises(MassAnomalyError) as caught:
         await alone.round()
+    assert (caught.value.flagged, caught.value.judged) == (12, 30)
+    assert code_of(caught.value) == "round.mass_anomaly"  # for which the clerk pauses the federation
+    with pytest.raises(ParticipantsError):
+        await alone.round()  # the next window starts afresh
 
 
 async def test_what_cannot_be_read_is_left_out_and_told(streams: Callable[..., Streams]) -> None:

@@ -13,6 +13,7 @@ from federation.errors import RuleBoundError, SettingError, UpdatesError
 from federation.rules import Mean, Median
 from tests.federation.rules.contract import RuleContract
 from workloads.patterns import PatternRule
+from workloads.patterns.group_rows import group_row
 from workloads.patterns.rows import VALUES, columns, dimension
 
 FIELDS = len(VALUES)
@@ -143,3 +144,72 @@ def test_settings_and_shapes_are_checked() -> None:
             PatternRule(keys=2)(rows, f=0)
     with pytest.raises(UpdatesError):
         PatternRule(keys=3)(np.zeros((12, 7), np.float32), f=0)
+
+
+@pytest.mark.parametrize("inner", [Mean(), Median()])
+def test_each_key_comes_to_what_the_inner_rule_makes_of_it_alone_bit_for_bit(inner: Any) -> None:
+    rows, weights = updates_of(400, 7, seed=3), np.random.default_rng(3).integers(0, 999, 400).astype(np.float64)
+    found = columns(PatternRule(keys=7, inner=inner)(rows, f=2, weights=weights).value, 7)  # pyright: ignore[reportArgumentType]
+    for key in range(7):
+        who = (rows[:, key] >= 0.5) & (weights > 0)
+        at = 14 + key * FIELDS
+        alone = inner(np.ascontiguousarray(rows[who, at : at + FIELDS]), f=2, weights=weights[who]).value
+        assert found.values[key].tobytes() == alone.tobytes()
+
+
+def test_how_columns_are_brought_together_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = updates_of(60, 6, seed=5)
+    rule = PatternRule(keys=6, max_norm=1.5)
+    whole = rule(rows, f=0)
+    monkeypatch.setattr("workloads.patterns.rule._BLOCK_ELEMENTS", 500)
+    parts = rule(rows, f=0)
+    assert parts.value.tobytes() == whole.value.tobytes()
+    assert parts.verdicts.scores.tobytes() == whole.verdicts.scores.tobytes()
+
+
+def grouped(counts: list[list[int]], values: list[float]) -> Any:
+    """Rows of groups over two keys: contributors of each, one value for all, masses as the contributors."""
+    return np.stack(
+        [
+            group_row(
+                values=np.full((2, FIELDS), value) * (np.array(count) > 0)[:, None],
+                contributors=np.array(count),
+                samples=0.001 * np.array(count),
+                mass=np.array(count, np.float64),
+                round_number=3,
+            )
+            for count, value in zip(counts, values, strict=True)
+        ]
+    )
+
+
+def test_groups_are_summed_and_weighed_by_their_clients() -> None:
+    rows = grouped([[30, 2], [10, 2], [0, 0]], [0.2, 0.6, 0.9])
+    members = np.array([30.0, 10.0, 4.0])
+    found = columns(PatternRule(keys=2, grouped=True)(rows, f=0, weights=members).value, 2)  # pyright: ignore[reportArgumentType]
+    assert found.contributors.tolist() == [40, 0]  # four clients are too few for the second key
+    np.testing.assert_allclose(found.values[0], 0.3, rtol=1e-6)
+    np.testing.assert_allclose(found.samples, [0.04, 0], rtol=1e-5)
+    assert not found.mean.any()
+    assert not found.variance.any()
+    rule = PatternRule(keys=2, grouped=True, inner=Median(), min_contributors=4)
+    found = columns(rule(rows, f=0, weights=members).value, 2)  # pyright: ignore[reportArgumentType]
+    assert found.contributors.tolist() == [40, 4]
+    np.testing.assert_allclose(found.values, 0.4, rtol=1e-6)
+
+
+def test_groups_stand_for_as_many_participants_as_they_declare() -> None:
+    rows = grouped([[5, 5], [4, 4]], [0.1, 0.1])
+    rule = PatternRule(keys=2, grouped=True)
+    rule.requires(1, 0)
+    with pytest.raises(RuleBoundError) as caught:
+        rule(rows, f=0, weights=np.array([5.0, 4.0]))
+    assert (caught.value.n, caught.value.needed) == (9, 10)
+    for column in (16, 18):
+        for bad in (-0.1, np.nan):
+            broken = rows.copy()
+            broken[0, column] = bad
+            with pytest.raises(UpdatesError):
+                rule(broken, f=0, weights=np.array([9.0, 9.0]))
+    with pytest.raises(SettingError):
+        PatternRule(keys=0, grouped=True)

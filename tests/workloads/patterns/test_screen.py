@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from federation.errors import SettingError, UpdatesError
 from federation.screening import Screen
 from tests.federation.screening import test_screens as shared
 from workloads.patterns import PatternScreen
 from workloads.patterns.rows import VALUES, dimension
+from workloads.patterns.screen import _medians
 
 FIELDS = len(VALUES)
 PROMISES = shared.TestEveryScreen()
@@ -120,3 +123,17 @@ def test_settings_and_shapes_are_checked() -> None:
             PatternScreen(**{"keys": 1, **bad})
     with pytest.raises(UpdatesError):
         PatternScreen(keys=3).screen(np.zeros((4, 7), np.float32), centre=np.zeros(7, np.float32), f=1)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 40))
+def test_medians_are_numpys(seed: int, n: int) -> None:
+    values = np.random.default_rng(seed).standard_normal((3, n)).round(1)
+    np.testing.assert_array_equal(_medians(values), np.median(values, axis=1))
+
+
+def test_how_columns_are_brought_together_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = deltas(40, 6)
+    whole = judged(rows)
+    monkeypatch.setattr("workloads.patterns.screen._BLOCK_ELEMENTS", 300)
+    assert judged(rows).scores.tobytes() == whole.scores.tobytes()
