@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from actors import Swarm
+from actors.cluster import NoSwarmError
 from actors.storage import (
     ClientState,
     ReleaseRecord,
@@ -41,9 +42,10 @@ from gateway.federation.clerk_state import (
     Sealed,
     State,
 )
-from gateway.federation.clerk_telling import Census, ClerkTelling, Told
+from gateway.federation.clerk_telling import ClerkTelling, Told
 from gateway.federation.desk import Desk
 from gateway.federation.launching import Launching, everybodys
+from gateway.federation.lookout import Lookout
 from gateway.federation.publisher import WITHDRAWN, Publisher
 from gateway.federation.rounds import code_of, restored, run_within
 from gateway.federation.schedule import (
@@ -58,13 +60,11 @@ from gateway.federation.schedule import (
     Restore,
     RunRound,
     Seal,
-    Seen,
     Settle,
     Step,
     Tidy,
     Wait,
     Withdraw,
-    is_due,
     next_step,
 )
 from gateway.federation.standings import Standings
@@ -75,9 +75,6 @@ from workloads.patterns import KeySpace
 __all__ = ["Clerk", "ClerkSettings"]
 
 T = TypeVar("T")
-
-CENSUS_S = 10.0
-"""Between two countings for those who watch."""
 
 
 class Clerk:
@@ -119,7 +116,9 @@ class Clerk:
         self._standings = Standings(swarm, storage, self._tell)
         self._desk = Desk(storage, keep=self.settings.keep_answers)
         self._books = Books(storage, self._desk, self._tell)
-        self._judged = self._tidied = self._counted = float("-inf")
+        self._lookout = Lookout(
+            storage, self._desk, self._publisher, self._launching, self._tell, regions=regions, settings=self.settings
+        )
 
     @property
     def state(self) -> State:
@@ -159,41 +158,11 @@ class Clerk:
     async def turn(self) -> Step:
         """Do the one thing that is due next. Returns what it was."""
         now = self._clock()
-        seen, rollout = await asyncio.to_thread(self._look, now)
+        seen, rollout = await asyncio.to_thread(self._lookout.look, self.state, now)
         step = next_step(self.state, seen, now=now, settings=self.settings)
         with self._tell.step(step, self.state.window.number) as told:
             await self._do(step, rollout, now, told)
         return step
-
-    def _look(self, now: float) -> tuple[Seen, Rollout]:
-        """What there is. Nothing is counted that does not matter now."""
-        storage, state = self._storage, self.state
-        rollout, newest = self._launching.current(), self._publisher.newest()
-        requests = self._desk.waiting()
-        due = is_due(state, now) or any(request.what == "round" for request in requests)
-        seen = Seen(
-            pending=self._waiting() if due else 0,
-            published=-1 if newest is None else newest.number,
-            rolled_out=rollout.is_full,
-            listed=self._publisher.is_listed(everybodys(rollout), newest),
-            waiting=self._launching.waiting(rollout) if rollout.is_full else None,
-            judge=now >= self._judged + self.settings.judge_s,
-            tidy=now >= self._tidied + self.settings.tidy_s,
-            requests=requests,
-        )
-        if self._tell.enabled and now >= self._counted + CENSUS_S:
-            self._counted = now
-            census = Census(
-                clients={standing: storage.clients.count(standing) for standing in ClientState},
-                participants={region: self._waiting(region) for region in self._regions},
-                published_at=None if newest is None else newest.created_at,
-            )
-            self._tell.seen(state, rollout, census, now=now, settings=self.settings)
-        return seen, rollout
-
-    def _waiting(self, region: str | None = None) -> int:
-        """Clients with a submission that waits, or that a door which streams has folded already."""
-        return self._storage.submissions.count_pending(region) + self._storage.windows.count(region)
 
     async def _do(self, step: Step, rollout: Rollout, now: float, told: Told) -> None:
         state = self.state
@@ -229,7 +198,7 @@ class Clerk:
             case Renew():
                 await self._books.keep(replace(state, paused=None))
             case Tidy():
-                self._tidied = now
+                self._lookout.tidied = now
                 await self._standings.forget(now)
                 await asyncio.to_thread(self._storage.submissions.drop_stale, now)
 
@@ -246,6 +215,8 @@ class Clerk:
         await asyncio.to_thread(self._storage.facts.put, "round", {"window": sealed.window, "limit": share})
         try:
             record = await run_within(self._swarm, sealed.request, limit_s=self.settings.aggregation_s)
+        except NoSwarmError:
+            raise
         except SwarmError as error:
             told.code, told.message = error.code, str(error)
             await self._failed(sealed, error)
@@ -260,7 +231,7 @@ class Clerk:
             self.state, now, code=code, detail=str(error), settings=settings, renews_at=renews_at
         )
         if state.sealed is not None:
-            await self._books.keep(state)  # once more, with fewer
+            await self._books.keep(state)  # once more
             return
         about = {"window": sealed.window, "participants": sealed.participants, "attempts": sealed.attempt}
         further: dict[str, Any] = {"last_round": {**about, "code": code, "detail": str(error), "at": now}}
@@ -319,7 +290,7 @@ class Clerk:
 
     async def _judge(self, rollout: Rollout, now: float) -> None:
         """Look at the error rates of the release that is on its way: it goes on, or is taken back."""
-        self._judged = now
+        self._lookout.judged = now
         after, decision = await asyncio.to_thread(self._launching.judged, rollout, now)
         self._tell.rates(decision)
         self._tell.decided(RolloutDecision(decision.word), after, decision)
@@ -380,7 +351,7 @@ class Clerk:
             pause = self.state.paused
             await self._books.answer(request.id, now, code=pause.code, detail=pause.detail or "rounds are paused")
             return
-        found = await asyncio.to_thread(self._waiting)
+        found = await asyncio.to_thread(self._lookout.participants)
         needed = self.settings.min_participants
         if found < needed:
             detail = f"{found} clients have a submission that waits; {needed} are needed"

@@ -19,6 +19,9 @@ BUDGET = "privacy.budget"
 OPERATOR = "operator"
 UNPUBLISHED = "federation.publishing"
 
+AGAIN = frozenset({"federation.absent_doors", "round.aborted", "storage.unavailable"})
+"""Codes of rounds that may go well a moment later: doors or actors could not be reached."""
+
 SHORT = frozenset({PARTICIPANTS, "rule.bound", "round.quorum"})
 """Codes of rounds that too few valid submissions came to."""
 
@@ -231,7 +234,8 @@ def failed(
     """The state after a round that made no release.
 
     What was submitted waits for the next round, except that a round which took too long is tried once more with
-    half of the submissions. Mass anomaly and a spent budget pause the rounds.
+    half of the submissions, and one that could not reach its actors with all. Mass anomaly and a spent budget pause
+    the rounds.
     """
     at = state.sealed
     if at is None:
@@ -239,6 +243,8 @@ def failed(
     if code == TOO_SLOW and at.attempt == 1:
         smaller = max(at.participants // 2, settings.min_participants)
         return replace(state, sealed=replace(at, attempt=2, limit=smaller))
+    if code in AGAIN and at.attempt == 1:
+        return replace(state, sealed=replace(at, attempt=2))
     if code == MASS_ANOMALY:
         pause = Pause(code=code, detail=detail, since=now, review=True)
     elif code == BUDGET:

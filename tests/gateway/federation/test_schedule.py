@@ -138,7 +138,15 @@ def test_the_smaller_batch_is_never_below_what_a_round_needs() -> None:
     assert once.sealed.limit == 10
 
 
-@pytest.mark.parametrize("code", ["rule.bound", "round.quorum", "round.aborted", "federation.no_clients"])
+@pytest.mark.parametrize("code", ["federation.absent_doors", "round.aborted", "storage.unavailable"])
+def test_a_round_that_reached_nobody_is_tried_once_more_with_all(code: str) -> None:
+    once = clerk_state.failed(sealed(50), 110.0, code=code, detail="down", settings=FIGURES)
+    assert once.sealed is not None
+    assert (once.sealed.request, once.sealed.limit) == ("window-1-2", None)
+    assert clerk_state.failed(once, 120.0, code=code, detail="down", settings=FIGURES).sealed is None
+
+
+@pytest.mark.parametrize("code", ["rule.bound", "round.quorum", "federation.participants"])
 def test_other_failures_leave_the_submissions_to_the_next_window(code: str) -> None:
     after = clerk_state.failed(sealed(), 401.0, code=code, detail="no", settings=FIGURES)
     assert after == replace(sealed(), sealed=None)
