@@ -218,6 +218,7 @@ folded = Table(
     Column("region", Word, primary_key=True),
     Column("client", Word, primary_key=True),
     Column("flagged", Boolean, nullable=False),
+    Index("federation_folded_by_client", "client"),
 )
 
 # Clients that were flagged in the last windows in which they took part, and how long they are kept out for it.

@@ -100,7 +100,8 @@ class Windows:
             without: versions of releases; what is based on one of them is left where it is.
             limit: at most so many.
         """
-        already = exists().where(_FOLDED.c.region == window.region, _FOLDED.c.client == _DOCUMENTS.c.client)
+        # In any region's window: who moves from one to another meanwhile is in one of them only.
+        already = exists().where(_FOLDED.c.client == _DOCUMENTS.c.client)
         conditions = [*waiting(window.region, window.through), ~already, _DOCUMENTS.c.received_at >= since]
         if without:
             base = _DOCUMENTS.c.base_version

@@ -64,6 +64,16 @@ def test_documents_go_with_the_state_that_holds_them(storage: Storage, submissio
     assert len(taken(storage, begun(storage))) == 2
 
 
+def test_whoever_moves_to_another_region_is_in_one_window_only(storage: Storage, submission: MakeSubmission) -> None:
+    sent(storage, submission(1, "a", region="eu"), submission(2, "b"))
+    folded(storage, begun(storage, region="eu"))
+    here = begun(storage)
+    sent(storage, submission(1, "c"))
+    assert [one.client for one in taken(storage, here)] == [submission(2, "b").client]
+    storage.windows.close("eu", counted=True, now=NOW)
+    assert len(taken(storage, here)) == 2
+
+
 def test_whoever_goes_on_from_what_has_changed_writes_nothing(storage: Storage, submission: MakeSubmission) -> None:
     sent(storage, submission(1, "a"), submission(2, "b"))
     window = begun(storage)
