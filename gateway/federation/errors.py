@@ -180,6 +180,16 @@ class MethodError(RefusalError):
         super().__init__(f"This path takes {allowed}.", allowed=allowed)
 
 
+class SlowBodyError(RefusalError):
+    """A body that does not come in time."""
+
+    code = "REQUEST_TIMEOUT"
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+    def __init__(self, *, within_s: float) -> None:
+        super().__init__(f"The body did not come within {within_s:g} s. Send it again.", within_s=within_s)
+
+
 class KeyMismatchError(RefusalError):
     """An installation that is known by another key."""
 

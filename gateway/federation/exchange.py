@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -10,12 +11,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.types import Receive, Scope, Send
 
-from gateway.federation.errors import InvalidSchemaError, MediaTypeError, PayloadError, RefusalError
+from gateway.federation.errors import InvalidSchemaError, MediaTypeError, PayloadError, RefusalError, SlowBodyError
 from gateway.otlp import EncodingError, MalformedError, TooLargeError, inflated
 from gateway.problems import MEDIA_TYPE
 
 BODY_LIMIT = 256 * 1024
 """Bytes of a body, as it comes and inflated."""
+BODY_S = 30.0
+"""Within which a body has to be there."""
 Model = TypeVar("Model", bound=BaseModel)
 _SHOWN = 5
 _ALWAYS = ((b"x-content-type-options", b"nosniff"),)
@@ -117,18 +120,16 @@ class Exchange:
             PayloadError: above ``limit`` bytes; no more than that is ever read or inflated.
             MediaTypeError: when it does not say that it is JSON, or is compressed otherwise than by gzip.
             InvalidSchemaError: when it is not compressed as it says.
+            SlowBodyError: when it does not come in time.
         """
         self.check_size(limit)
         if self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
             raise MediaTypeError(header="Content-Type", needed="application/json")
-        message = await self._receive()
-        body: bytes = message.get("body", b"")
-        if message.get("more_body"):
-            parts = bytearray(body)
-            while message.get("more_body") and len(parts) <= limit:
-                message = await self._receive()
-                parts += message.get("body", b"")
-            body = bytes(parts)
+        try:
+            async with asyncio.timeout(BODY_S):
+                body = await self._received(limit)
+        except TimeoutError:
+            raise SlowBodyError(within_s=BODY_S) from None
         if len(body) > limit:
             raise PayloadError(limit=limit)
         encoding = self.headers.get(b"content-encoding")
@@ -142,6 +143,18 @@ class Exchange:
             raise InvalidSchemaError(found="The body is not compressed as Content-Encoding says.") from None
         except EncodingError:
             raise MediaTypeError(header="Content-Encoding", needed="gzip, or left out") from None
+
+    async def _received(self, limit: int) -> bytes:
+        """The body as it comes; it may be cut off once it is longer than the limit."""
+        message = await self._receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+        parts = bytearray(body)
+        while message.get("more_body") and len(parts) <= limit:
+            message = await self._receive()
+            parts += message.get("body", b"")
+        return bytes(parts)
 
 
 async def send(answer: Answer, send_message: Send, *, head: bool = False) -> None:

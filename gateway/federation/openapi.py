@@ -45,6 +45,7 @@ REFUSALS: tuple[RefusalError, ...] = (
     errors.UnknownVersionError(version="1.2.49"),
     errors.UnknownAnswerError(),
     errors.MethodError(allowed="GET, HEAD"),
+    errors.SlowBodyError(within_s=30.0),
     errors.KeyMismatchError(),
     errors.NonceError(),
     errors.PayloadError(limit=262144),

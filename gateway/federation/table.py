@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gateway.federation.app import Parts
 
 _AS_CLIENT = (errors.UnauthorizedError, errors.QuarantinedError, errors.AwayError, errors.OverloadError)
-_WITH_BODY = (errors.InvalidSchemaError, errors.PayloadError, errors.MediaTypeError)
+_WITH_BODY = (errors.InvalidSchemaError, errors.PayloadError, errors.MediaTypeError, errors.SlowBodyError)
 _AS_OPERATOR = (errors.OperatorTokenError, errors.AwayError)
 _TAGGED = {
     "ETag": 'The version, such as `"v1.2.48"`: send it as If-None-Match.',

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from federation.errors import SettingError
-from gateway.federation import transport
+from gateway.federation import exchange, transport
 from gateway.federation.transport import Tls, listener, reserved
 from gateway.serving import BindError
 from tests.deploy.tools import needed, ran
@@ -169,6 +169,14 @@ def test_a_body_that_comes_in_pieces_is_read_and_one_that_does_not_end_is_refuse
                 wire.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
             wire.sendall(b"0\r\n\r\n" if ended else b"")
             assert _code(wire) == "PAYLOAD_TOO_LARGE"
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "BODY_S", 0.1)
+    head = b"POST /federation/v1/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with serving(tmp_path) as door, socket.create_connection(("127.0.0.1", door.port), timeout=10) as wire:
+        wire.sendall(head + b"Content-Length: 4\r\n\r\n{")
+        assert _code(wire) == "REQUEST_TIMEOUT"
 
 
 def test_an_address_is_shared_only_when_asked_for() -> None:
