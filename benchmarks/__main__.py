@@ -55,6 +55,7 @@ FIGURES = (
     Figure("privacy", [sys.executable, "-m", "benchmarks.privacy", "--json"]),
     Figure("ingest", [sys.executable, "-m", "benchmarks.ingest", "--json"]),
     Figure("federation", [sys.executable, "-m", "benchmarks.federation", "--json"]),
+    Figure("federation-rest", [sys.executable, "-m", "benchmarks.federation_rest", "--json"]),
     Figure("live-check", [sys.executable, "-m", "benchmarks.live_check", "--json"]),
     Figure("page", [sys.executable, "-m", "benchmarks.page", "--json"]),
     Figure("footprint-100", [sys.executable, "-m", "benchmarks.footprint", "--agents", "100", "--json"]),

@@ -89,6 +89,20 @@ def _ingest(result: Any) -> str:
     return "; ".join(f"{row['what']} {row['spans_per_s']:,}" for row in result["rows"])
 
 
+def _door(name: str, loop: str) -> Callable[[Any], str]:
+    def read(result: Any) -> str:
+        row = next(row for row in result["rows"] if (row["name"], row["loop"]) == (name, loop))
+        cores = f"{row['server_cpu']:.1f} cores, {row['client_cpu']:.1f} the client"
+        return f"{row['rate']:,.0f} ({row['rate_lowest']:,.0f} to {row['rate_highest']:,.0f}), {cores}"
+
+    return read
+
+
+def _waited(result: Any) -> str:
+    row = next(row for row in result["rows"] if row["loop"] == "open")
+    return f"p50 {row['p50_ms']:.0f} ms, p99 {row['p99_ms']:.0f} ms at {row['rate']:,.0f}"
+
+
 def _federation(clients: int) -> Callable[[Any], str]:
     def read(result: Any) -> str:
         shown = ("exact", "streamed", "exact from JSON", "streamed from JSON")
@@ -127,6 +141,9 @@ TABLE: tuple[tuple[str, str, str, Callable[..., str]], ...] = (
     ("aggregate 100 clients' pattern weights, 128 patterns each", "< 50 ms", "federation", _federation(100)),
     ("the same, 10,000 clients", "< 2 s", "federation", _federation(10_000)),
     ("the same, 100,000 clients", "< 20 s", "federation", _federation(100_000)),
+    ("submissions a second over HTTP, signatures checked", "≥ 1,000", "federation-rest", _door("submit", "closed")),
+    ("at 1,000 submissions a second, latency", "p99 < 50 ms", "federation-rest", _waited),
+    ("`weights/latest` answered with 304 a second", "≥ 5,000", "federation-rest", _door("latest", "closed")),
     (
         "100 agents ready, after Ray is up",
         "≤ 2 s",
