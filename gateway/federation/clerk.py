@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from actors import Swarm
 from actors.cluster import NoSwarmError
+from actors.releases import UnknownReleaseError as GoneReleaseError
 from actors.storage import (
     ClientState,
     ReleaseRecord,
@@ -186,8 +187,7 @@ class Clerk:
             case Settle(sealed=sealed):
                 await self._settle(sealed, now)
             case Restore(recall=recall):
-                number = await restored(self._swarm, recall)
-                await self._books.keep(replace(state, recall=replace(recall, restored=number)))
+                await self._restore(recall, now)
             case Withdraw(recall=recall):
                 await self._withdraw(recall, now)
             case Launch(version=version):
@@ -280,6 +280,17 @@ class Clerk:
         await self._books.answer(sealed.asked, now, result=found)
         await self._books.keep(replace(self.state, sealed=None), last_round=found)
         self._tell.closed(sealed.window, sealed.participants, WindowEnding.RELEASED)
+
+    async def _restore(self, recall: Recall, now: float) -> None:
+        """Have the swarm bring a value back; one that it no longer has ends the rollback."""
+        try:
+            number = await restored(self._swarm, recall)
+        except GoneReleaseError as error:
+            await self._books.answer(recall.asked, now, code=error.code, detail=str(error))
+            await self._books.audit("rollback", code=error.code, now=now)
+            await self._books.keep(replace(self.state, recall=None))
+            return
+        await self._books.keep(replace(self.state, recall=replace(recall, restored=number)))
 
     async def _withdraw(self, recall: Recall, now: float) -> None:
         rollout = await asyncio.to_thread(self._launching.withdraw, recall, now)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from actors.releases import UnknownReleaseError
 from actors.storage import ClientState, StorageUnavailableError
 from federation.errors import RoundAbortedError, RuleBoundError
 from federation.privacy import PrivacyBudgetError
@@ -297,6 +298,19 @@ async def test_an_operator_rolls_back_runs_rounds_and_pauses(office: OfficeHours
     await office.work(until=office.now + 300)
     assert office.answer("no")["code"] == "operator"
     assert len(office.swarm.rounds) == 2
+
+
+async def test_a_value_that_the_swarm_no_longer_has_ends_the_rollback(office: OfficeHours) -> None:
+    await round_of(office)
+
+    async def gone(version: int) -> dict[str, Any]:
+        raise UnknownReleaseError(version=version, current=1)
+
+    office.swarm.rollback = gone
+    office.ask("back", "rollback", version="1.0.0")
+    await office.work()
+    assert office.answer("back")["code"] == "release.unknown"
+    assert (office.clerk.state.recall, latest(office)["version"]) == (None, "1.0.1")
 
 
 async def test_clients_stand_as_the_ledger_says(office: OfficeHours) -> None:
