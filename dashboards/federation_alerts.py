@@ -25,6 +25,12 @@ OVERDUE = 2
 
 WINDOW = "1h"
 
+OPERATOR = "operator"
+"""Reason of a pause that an operator wanted."""
+
+FORGOTTEN = "2h"
+"""How long such a pause lasts before somebody is reminded of it."""
+
 _JOB = "job"
 
 
@@ -54,17 +60,23 @@ def federation_alerts() -> list[Alert]:
 
 
 def _standstill() -> list[Alert]:
-    paused = largest(select(semconv.METRIC_FEDERATION_PAUSED, scope=EVERYTHING), _JOB, semconv.ATTR_PAUSE_REASON)
+    reason = semconv.ATTR_PAUSE_REASON
+    by_itself = select(semconv.METRIC_FEDERATION_PAUSED, unlike={reason: OPERATOR}, scope=EVERYTHING)
+    wanted = select(semconv.METRIC_FEDERATION_PAUSED, where={reason: OPERATOR}, scope=EVERYTHING)
     return [
         Alert(
             name="FederationPaused",
-            severity="critical",
-            expr=f"{paused} > 0",
-            held="1m",
-            summary="A federation is paused: clients may submit, and nothing is made of it.",
-            description=f"It is paused for {{{{ $labels.{label_name(semconv.ATTR_PAUSE_REASON)} }}}}. Clients keep the "
-            "release that they have.",
-        ),
+            severity=severity,
+            expr=f"{largest(paused, _JOB, reason)} > 0",
+            held=held,
+            summary=f"A federation is paused{more}: clients may submit, and nothing is made of it.",
+            description=f"It is paused for {{{{ $labels.{label_name(reason)} }}}}. Clients keep the release that they "
+            "have.",
+        )
+        for severity, paused, held, more in (
+            ("critical", by_itself, "1m", ""),
+            ("warning", wanted, FORGOTTEN, f", and an operator has not ended it for {FORGOTTEN}"),
+        )
     ]
 
 

@@ -53,6 +53,15 @@ FEDERATION_CASES = [
         description="It is paused for privacy.budget. Clients keep the release that they have.",
     ),
     Case(
+        alert="FederationPaused",
+        happens={key(semconv.METRIC_FEDERATION_PAUSED, PAUSE_REASON="operator"): "0x20 1x150 0x30"},
+        fires=(145, 170),
+        silent=(100, 175),
+        severity="warning",
+        labels={semconv.ATTR_PAUSE_REASON: "operator"},
+        description="It is paused for operator. Clients keep the release that they have.",
+    ),
+    Case(
         alert="StorageFailing",
         happens={key(semconv.METRIC_STORAGE_FAILURES, STORAGE_PART=StoragePart.SUBMISSIONS): "0x20 0+2x20 40x60"},
         fires=(30, 40),
