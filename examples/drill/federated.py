@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import uvicorn
 
 from actors import Swarm, SwarmConfig
 from actors.config import FederationConfig
+from actors.privacy import PrivacyConfig
 from actors.storage import ReleaseStore, Storage
 from federation.identity import Secret, SigningKey
 from federation.rollout import Rollout, Stage
@@ -28,10 +29,12 @@ from gateway.federation.clerk import Clerk
 from gateway.federation.office import Office
 from gateway.federation.publishing import federation_key
 from gateway.federation.schedule import ClerkSettings
+from gateway.federation.scrape import Snapshots, leaving
 from gateway.federation.settings import DoorSettings
+from gateway.metrics import Gathering
 from telemetry import Telemetry, TelemetryConfig
 from telemetry.semconv import ActorKind
-from workloads.patterns import STANDARD, PatternsWorkload
+from workloads.patterns import STANDARD, GroupedPatternsWorkload, PatternsWorkload
 
 REGIONS = ("eu", "us")
 CLIENTS = 12
@@ -45,7 +48,11 @@ STAGES = (
     Stage(name="full", share=1.0, lasts_s=0.0),
 )
 PATIENCE_S = 60.0
-_OPERATOR = "the-drills-operator"
+LEAVING_S = 0.5
+"""Between two times that the clerk leaves its metrics for whoever is scraped."""
+
+CLERK = "federation-clerk"
+OPERATOR = "the-drills-operator"
 
 
 @dataclass
@@ -130,12 +137,18 @@ class Federated:
 
 
 def federated_config(folder: Path, telemetry: TelemetryConfig, *, streaming: bool = False) -> SwarmConfig:
-    """The swarm of a federation in a folder."""
+    """The swarm of a federation in a folder: one with private rounds, or one that sums groups as they come in."""
+    workload = PatternsWorkload(space=STANDARD)
     return SwarmConfig(
-        workload=PatternsWorkload(space=STANDARD),
+        workload=GroupedPatternsWorkload.of(workload) if streaming else workload,
         federation=FederationConfig(
-            storage=f"sqlite:///{folder}/federation.sqlite", regions=REGIONS, streaming=streaming, fold_every_s=0.2
+            storage=f"sqlite:///{folder}/federation.sqlite",
+            regions=REGIONS,
+            streaming=streaming,
+            groups=4,
+            fold_every_s=0.2,
         ),
+        privacy=None if streaming else PrivacyConfig(epsilon_round=4.0, epsilon_period=16.0, radius=2.0),
         run="drill-federated",
         linger_s=0.2,
         state_dir=folder / "state",
@@ -164,7 +177,7 @@ async def federated(
         Telemetry.start(config.telemetry, actor_kind=kind, instance=instance)
         for kind, instance in (
             (ActorKind.GATEWAY, "federation-0"),
-            (ActorKind.CLERK, "federation-clerk"),
+            (ActorKind.CLERK, CLERK),
             (ActorKind.CLIENT, "plugin"),
         )
     ]
@@ -185,13 +198,17 @@ async def federated(
         )
         await clerk.start()
         door = Door(_settings(config, key, releases, secret, scrapes), storage, files, telemetry=ours, clock=clock)
-        async with _served(door) as url, _at_work(clerk):
+        beside: list[Coroutine[Any, Any, None]] = []
+        if scrapes is not None:
+            actors = Gathering(swarm, clerks).of_actors
+            beside.append(leaving(Snapshots(scrapes), CLERK, clerks, others=actors, every_s=LEAVING_S))
+        async with _served(door) as url, _at_work(clerk.run(), *beside):
             yield Federated(
                 swarm=swarm,
                 storage=storage,
                 door=door,
                 clerk=clerk,
-                office=Office(url, _OPERATOR),
+                office=Office(url, OPERATOR),
                 url=url,
                 clock=clock,
                 folder=folder / "clients",
@@ -213,7 +230,7 @@ def _settings(
         public_key=key.public,
         regions=REGIONS,
         space=config.workload.space,
-        operator_token=hashlib.sha256(_OPERATOR.encode()).digest(),
+        operator_token=hashlib.sha256(OPERATOR.encode()).digest(),
         scrapes=scrapes,
         telemetry=config.telemetry,
     )
@@ -236,14 +253,15 @@ async def _served(door: Door) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def _at_work(clerk: Clerk) -> AsyncIterator[None]:
-    task = asyncio.create_task(clerk.run())
+async def _at_work(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(work) for work in works]
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
 
 def experiences(place: int, *, failed: float = 0.1) -> Sequence[dict[str, Any]]:

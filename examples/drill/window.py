@@ -33,6 +33,12 @@ async def windows(federation: Federated, say: Say) -> None:
     await _gone(federation, say)
 
 
+async def streamed(federation: Federated, say: Say) -> None:
+    """One window whose submissions are summed in groups as they come."""
+    await _come(federation, say)
+    await _release(federation, say, "1.0.1")
+
+
 async def _come(federation: Federated, say: Say) -> None:
     for place in range(CLIENTS):
         client = federation.client(f"client-{place}")
