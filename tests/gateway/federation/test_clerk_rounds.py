@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -30,22 +31,16 @@ class Federation(Installations):
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         super().__init__(folder)
-        config = SwarmConfig(
-            federation=FederationConfig(storage=self.url),
-            state_dir=folder / "state",
-            workload=WORKLOAD,
-            deadline_s=5.0,
-            linger_s=0.05,
-            **settings,
-        )
+        given = {"workload": WORKLOAD, "deadline_s": 5.0, "linger_s": 0.05, **settings}
+        config = SwarmConfig(federation=FederationConfig(storage=self.url), state_dir=folder / "state", **given)
         self.play = Stage(config)
         self.play.now = self.now
         self.files = ReleaseStore("memory:///")
         self.swarm = Swarm({}, owns_cluster=False, find=self.play.find)
         self.clerk = self.hired()
 
-    def hired(self) -> Clerk:
-        settings = ClerkSettings(interval_s=100.0, stages=FULL)
+    def hired(self, aggregation_s: float = 300.0) -> Clerk:
+        settings = ClerkSettings(interval_s=100.0, stages=FULL, aggregation_s=aggregation_s)
         return Clerk(self.swarm, self.storage, self.files, KEY, space=SPACE, settings=settings, clock=lambda: self.now)
 
     def enrol(self, numbers: Iterable[int]) -> None:
@@ -137,6 +132,32 @@ async def test_many_poisoned_clients_pause_the_rounds(federation: Callable[..., 
     assert fleet.document().version == "1.0.1"
     assert fleet.storage.facts.get("paused")["code"] == "round.mass_anomaly"
     assert fleet.pending() == 15
+
+
+async def test_a_round_that_takes_too_long_is_tried_once_more_with_half(
+    federation: Callable[..., Federation],
+) -> None:
+    fleet = federation(deadline_s=60.0)
+    fleet.clerk = fleet.hired(aggregation_s=0.3)
+    await fleet.begin()
+    fleet.enrol(range(24))
+    fleet.submit(range(24))
+    door, over = fleet.play.actor(host_name(0)), asyncio.Event()
+    learn = door.learn
+
+    async def hanging(terms: Any, *further: Any) -> Any:
+        if terms.round == 1:
+            await over.wait()
+        return await learn(terms, *further)
+
+    door.learn = hanging
+    await fleet.window_over()
+    over.set()
+    assert (fleet.last()["attempts"], fleet.last()["participants"]) == (2, 12)
+    assert fleet.document().version == "1.0.1"
+    assert fleet.pending() == 12
+    await fleet.window_over()
+    assert (fleet.last()["attempts"], fleet.last()["participants"]) == (1, 12)
 
 
 async def test_a_rollback_gives_back_what_was(federation: Callable[..., Federation]) -> None:
