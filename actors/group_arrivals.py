@@ -97,6 +97,7 @@ class GroupRows:
         self._window: Window | None = None
         self._base_row: Row | None = None
         self._regional_at = float("-inf")
+        self._forgotten: int | None = None
 
     def take(self, round_number: int) -> Taken:
         """Fold what there is, and fix the window for a round.
@@ -128,7 +129,7 @@ class GroupRows:
         self._hold(fixed)
         self._aggregate_region(fixed, window)
         pending = storage.submissions.count_pending(self._region, through)
-        agents = tuple(self._name(fixed, number) for number in np.flatnonzero(window.members).tolist())
+        agents = tuple(self._name(fixed.number, number) for number in np.flatnonzero(window.members).tolist())
         self._taken = Taken(agents=agents, clients=window.clients, window=through, left_out=pending)
         return self._taken
 
@@ -146,7 +147,7 @@ class GroupRows:
         groups = [
             group
             for group in self._streaming.closed(window, round_number=terms.round, shift=shift)
-            if self._name(stored, group.number) in asked
+            if self._name(stored.number, group.number) in asked
         ]
         k = len(groups)
         learned = Learned(
@@ -158,7 +159,7 @@ class GroupRows:
             batch_size=0,
         )
         return Brought(
-            agents=tuple(self._name(stored, group.number) for group in groups),
+            agents=tuple(self._name(stored.number, group.number) for group in groups),
             learned=learned,
             left_out=_left_out(stored, window),
             clients=sum(group.members for group in groups),
@@ -187,13 +188,14 @@ class GroupRows:
         return folded
 
     def outdated(self) -> tuple[str, ...]:
-        """Names of the groups of a window so long ago that nobody asks how they stood."""
-        stored = self._storage.windows.get(self._region)
-        old = -1 if stored is None else stored.number - NAMES_KEPT
-        if stored is None or old < 1:
+        """Names of the groups of windows so long ago that nobody asks how they stood; each is told once a process."""
+        last = self._storage.windows.next_number(self._region) - 1 - NAMES_KEPT
+        first = max(last - NAMES_KEPT if self._forgotten is None else self._forgotten, 0) + 1
+        if last < first:
             return ()
-        gone = replace(stored, number=old)
-        return tuple(self._name(gone, number) for number in range(self._streaming.groups))
+        self._forgotten = last
+        groups = range(self._streaming.groups)
+        return tuple(self._name(number, group) for number in range(first, last + 1) for group in groups)
 
     def adopt(self, version: int, value: Row) -> None:
         """Nothing: a window goes by the release that it was begun with."""
@@ -377,9 +379,9 @@ class GroupRows:
         self._regional_at = now
         self._tell.aggregated(window.clients, stored.through)
 
-    def _name(self, stored: StoredWindow, group: int) -> str:
+    def _name(self, window: int, group: int) -> str:
         """Of a group in a window: every window's are others, so no group is judged by what another one was."""
-        return f"{self._region}.{stored.number}.{group:04d}"
+        return f"{self._region}.{window}.{group:04d}"
 
 
 def _left_out(stored: StoredWindow, window: Window) -> dict[str, int]:

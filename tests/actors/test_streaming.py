@@ -157,6 +157,19 @@ async def test_what_a_client_sends_after_it_was_folded_waits_for_the_next_window
     assert door.outdated() == ()
 
 
+async def test_groups_of_long_ago_are_named_once_to_be_forgotten(streams: Callable[..., Streams]) -> None:
+    swarm = streams(groups=2)
+    door = swarm.arrivals()
+    for _ in range(30):
+        door._stored(None)
+        swarm.storage.windows.close("global", counted=True, now=0.0)
+    assert door.outdated() == ("global.1.0000", "global.1.0001", "global.2.0000", "global.2.0001")
+    assert door.outdated() == ()
+    door._stored(None)
+    swarm.storage.windows.close("global", counted=True, now=0.0)
+    assert door.outdated() == ("global.3.0000", "global.3.0001")
+
+
 async def test_a_window_that_does_not_count_is_folded_further(streams: Callable[..., Streams]) -> None:
     swarm = streams()
     swarm.submit(range(9))
