@@ -1,7 +1,8 @@
 """The federation's door as one ASGI application: `/federation/v1` for clients and operators, `/metrics` for Prometheus.
 
-It is bare ASGI and not FastAPI: a submission costs 0.4 ms of one core, of which a framework's own way of reading
-requests would be as much again. Every answer that is none is a problem document (RFC 9457).
+It is bare ASGI and not FastAPI: a request for what a client has already costs 0.07 ms of a core in all, and a
+submission, with its signature, its schema and its writing, less than 1 ms. Every answer that is none is a problem
+document (RFC 9457).
 """
 
 from __future__ import annotations
