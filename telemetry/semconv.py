@@ -563,7 +563,7 @@ METRIC_WINDOWS: Final = "federated.learning.windows"
 """Windows that came to their end, or were extended."""
 
 METRIC_RELEASE_AGE_DURATION: Final = "federated.learning.release_age_duration"
-"""Seconds since a release was last published for clients; since the start of the federation, if none was."""
+"""Seconds since the newest release for clients was made."""
 
 METRIC_FEDERATION_PAUSED: Final = "federated.learning.federation_paused"
 """Whether the federation is paused: 1 for the reason that holds, and 0 for those that have held."""
@@ -2088,7 +2088,7 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
         ),
         METRIC_RELEASE_AGE_DURATION: MetricSpec(
             name=METRIC_RELEASE_AGE_DURATION,
-            description="Seconds since a release was last published for clients; since the start of the federation, if none was.",
+            description="Seconds since the newest release for clients was made.",
             required=frozenset(),
             optional=frozenset(),
             instrument="gauge",
