@@ -105,9 +105,17 @@ def _waited(result: Any) -> str:
 
 def _federation(clients: int) -> Callable[[Any], str]:
     def read(result: Any) -> str:
-        shown = ("exact", "streamed", "exact from JSON", "streamed from JSON")
-        lines = [row for row in result["rows"] if row["clients"] == clients and row["case"] in shown]
-        return "; ".join(f"{row['case']} {_duration(row['median_ms'])}, {row['peak_mib']:,} MiB" for row in lines)
+        shown = {
+            "exact": "a row each",
+            "streamed": "streamed",
+            "exact from JSON": "from JSON a row each",
+            "streamed from JSON": "from JSON streamed",
+        }
+        found = {row["case"]: row for row in result["rows"] if row["clients"] == clients}
+        return "; ".join(
+            f"{words} {_duration(found[case]['median_ms'])}, {found[case]['peak_mib']:,} MiB"
+            for case, words in shown.items()
+        )
 
     return read
 
