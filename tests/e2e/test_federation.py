@@ -101,8 +101,8 @@ class Federation:
 
 
 @contextlib.contextmanager
-def serving(swarmlore: Command, folder: Path, *arguments: object) -> Iterator[Federation]:
-    """A federation, as long as it is needed."""
+def serving(swarmlore: Command, folder: Path, *arguments: object, killed: bool = False) -> Iterator[Federation]:
+    """A federation, as long as it is needed; ``killed`` as the kernel kills."""
     options = ["federation", "serve", "--port", "0", "--workers", "1", "--json", *map(str, arguments)]
     process = subprocess.Popen(
         [sys.executable, "-m", "gateway.cli", *options],
@@ -115,14 +115,14 @@ def serving(swarmlore: Command, folder: Path, *arguments: object) -> Iterator[Fe
     try:
         yield Federation(swarmlore, folder, process)
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGKILL if killed else signal.SIGTERM)
         try:
             told = process.communicate(timeout=60)[1]
         finally:
             if process.poll() is None:
                 process.kill()
                 process.communicate()
-    assert process.returncode == 143, told[-3000:]
+    assert process.returncode == (-signal.SIGKILL if killed else 143), told[-3000:]
 
 
 class Fleet:
@@ -306,6 +306,26 @@ def test_private_releases_cost_of_a_budget_and_a_spent_one_pauses_the_federation
         health = federation.health()
         assert (health["status"], health["latestVersion"]) == ("paused", "1.0.1")
         assert federation.operate("status")["pending"] == 10
+
+
+def test_a_server_that_is_killed_goes_on_where_it_was(
+    swarmlore: Command, disk: Path, tmp_path: Path, unused_port: int
+) -> None:
+    options = ["--interval", 1, "--epsilon", 0, "--rollout", "full:1:0", "--port", unused_port]
+    with serving(swarmlore, disk, *options, killed=True) as federation:
+        fleet = Fleet(federation, tmp_path, 10)
+        fleet.join()
+        fleet.live()
+        fleet.push()
+        deadline = time.monotonic() + PATIENCE_S
+        while federation.status()["window"]["number"] == 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    with serving(swarmlore, disk, *options) as federation:
+        found = federation.until(lambda found: found["served"][0] == "1.0.1" and found["lastRound"])
+        assert (found["pending"], found["lastRound"]["window"]) == (0, 1)
+        [first, genesis] = federation.operate("releases")["releases"]
+        assert (first["participants"], genesis["version"]) == (10, "1.0.0")
+        assert fleet.pull() == ["1.0.1"] * 10
 
 
 def on_postgres(request: pytest.FixtureRequest) -> list[object]:
