@@ -1,7 +1,7 @@
 """A federation as its users have it: ``swarmlore federation serve`` with Ray behind it, installations with the SDK.
 
 Installations learn, tell, get signed releases and blend them in; one of them is poisoned; a release makes errors rise
-and is taken back. Then with differential privacy, on PostgreSQL where a server is installed; and a server that is killed.
+and is taken back. Then with differential privacy, on PostgreSQL where a server is installed; and a server is killed.
 """
 
 from __future__ import annotations
