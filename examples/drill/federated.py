@@ -77,6 +77,7 @@ class Federated:
         clients: registered ones.
         clock: of the door, the clerk and the clients.
         releases: folder of the files of releases.
+        dwell_s: how long to look around after each time that passes.
     """
 
     swarm: Swarm
@@ -89,6 +90,7 @@ class Federated:
     folder: Path
     releases: Path
     telemetry: Telemetry
+    dwell_s: float
     clients: list[FederationClient] = field(default_factory=list[FederationClient])
 
     def client(self, name: str, **settings: Any) -> FederationClient:
@@ -110,7 +112,7 @@ class Federated:
     async def passes(self, seconds: float) -> None:
         """Put the time ahead, and have the door look at what came of it."""
         self.clock.seconds += seconds
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(self.dwell_s)
         await self.looked()
 
     async def looked(self) -> None:
@@ -158,7 +160,7 @@ def federated_config(folder: Path, telemetry: TelemetryConfig, *, streaming: boo
 
 @contextlib.asynccontextmanager
 async def federated(
-    swarm: Swarm, config: SwarmConfig, folder: Path, scrapes: Path | None = None
+    swarm: Swarm, config: SwarmConfig, folder: Path, *, scrapes: Path | None = None, dwell_s: float = 0.2
 ) -> AsyncIterator[Federated]:
     """REST and the clerk of a federation whose doors run already.
 
@@ -167,6 +169,7 @@ async def federated(
         config: of `federated_config`.
         folder: for the clients and the releases.
         scrapes: where processes leave their metrics; None for nowhere.
+        dwell_s: how long the course stays where it is, for those who scrape.
     """
     assert config.federation is not None
     clock, releases = Ahead(), folder / "releases"
@@ -214,6 +217,7 @@ async def federated(
                 folder=folder / "clients",
                 releases=releases,
                 telemetry=theirs,
+                dwell_s=dwell_s,
             )
         for telemetry in started:
             await asyncio.to_thread(telemetry.stop, 5.0)

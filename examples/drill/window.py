@@ -11,6 +11,7 @@ from examples.drill.federated import CLIENTS, INTERVAL_S, STAGE_S, Federated, ex
 from federation.errors import SwarmError
 from gateway.client import FederationClient
 from gateway.client.protocol import Session
+from gateway.federation.lookout import CENSUS_S
 from gateway.federation.settings import PREFIX, Limits
 
 Say = Callable[[str], None]
@@ -115,6 +116,7 @@ async def _kept_out(federation: Federated, say: Say) -> None:
 async def _rolled_back(federation: Federated, say: Say) -> None:
     """A release after which more calls fail is taken back by itself."""
     await _used(federation, failed=0.9)
+    await federation.passes(CENSUS_S + 1)
     await federation.passes(61)
     await federation.until(
         lambda: (found := federation.rollout()).is_full and found.version == "1.0.3",

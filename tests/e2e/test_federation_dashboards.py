@@ -47,7 +47,7 @@ async def run(prometheus_binary: str, local_ray: None, tmp_path_factory: pytest.
     config = federated_config(folder, TelemetryConfig(prometheus=True))
     swarm = await Swarm.start(config, address="local")
     try:
-        async with federated(swarm, config, folder, scrapes=folder / "scrapes") as federation:
+        async with federated(swarm, config, folder, scrapes=folder / "scrapes", dwell_s=2.5 * STEP_S) as federation:
             with scraping(prometheus_binary, folder, urlsplit(federation.url).netloc, token=OPERATOR) as prometheus:
                 since = time.time()
                 await asyncio.sleep(3 * STEP_S)  # counters are seen at zero before they rise
