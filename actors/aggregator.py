@@ -30,7 +30,7 @@ from actors.mape import Action, Loop
 from actors.messages import Aggregation, Receipt
 from actors.standing import REVIEW, SYMPTOMS, Standing, analyze, plan, raised_quorum, worst
 from federation.aggregation import Outcome, Screened, aggregated, screened
-from federation.errors import NoOpenRoundError, RoundAbortedError, SwarmError
+from federation.errors import NoOpenRoundError, ReviewError, RoundAbortedError, SwarmError
 from federation.gate import Refusal
 from federation.rules import Median
 from federation.rules.base import Rule
@@ -158,6 +158,7 @@ class Aggregator:
             NoOpenRoundError: when it was restarted since the round was opened.
             RuleBoundError: when too few are left for the rule.
             RoundAbortedError: when more stand out than any rule can bear.
+            ReviewError: when so many stand out that the workload wants them looked at first.
         """
         state = self._intake.open
         if state is None:
@@ -322,10 +323,13 @@ class Aggregator:
                     reason=f"{found.standing_out} of {n} updates stand out, the bound is {f}: {outcome.detail}",
                 )
         if review:
-            raise RoundAbortedError(
+            raise ReviewError(
                 round=state.terms.round,
-                reason=f"{found.standing_out} of {n} updates stand out, and the bound is {f}: they are to be looked at "
-                f"before they count. Worst first: {', '.join(worst(agents, found.verdicts, found.standing_out))}",
+                flagged=found.standing_out,
+                received=n,
+                share=self._loop.knowledge.facts[REVIEW],
+                bound=f,
+                agents=tuple(worst(agents, found.verdicts, found.standing_out)),
             )
         return chosen[-1]
 

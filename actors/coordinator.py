@@ -114,7 +114,7 @@ class Coordinator(Reception):
         the call idempotent: the same id is answered with the same round, however often it is asked.
 
         Raises:
-            QuorumError, RuleBoundError, RoundAbortedError: when the round ends without a release.
+            QuorumError, RuleBoundError, RoundAbortedError, ReviewError: when the round ends without a release.
             ParticipantsError: when too few clients of a federation are there. Nothing was opened then.
             PrivacyBudgetError: when the privacy budget does not pay for one. Nobody is asked for anything then.
         """

@@ -74,7 +74,7 @@ class Swarm:
         The same ``request`` id is answered with the same round, however often it is asked.
 
         Raises:
-            QuorumError, RuleBoundError, RoundAbortedError: when the round ends without a release.
+            QuorumError, RuleBoundError, RoundAbortedError, ReviewError: when the round ends without a release.
         """
         return await self._ask("run_round", request or uuid.uuid4().hex)
 

@@ -11,7 +11,7 @@ from actors.cast import Score
 from actors.conductor import Conductor
 from actors.config import SwarmConfig
 from actors.ledger import Ledger
-from federation.errors import QuorumError, RoundAbortedError, RuleBoundError
+from federation.errors import QuorumError, ReviewError, RoundAbortedError, RuleBoundError
 from federation.release import Release
 from federation.terms import Terms
 from federation.trust import TrustLedger
@@ -38,7 +38,8 @@ class Telling:
         telemetry.gauge(semconv.METRIC_ROUND_BUDGET_DURATION, self._config.round_budget_s, labels)
         for outcome in (semconv.Outcome.SUCCESS, semconv.Outcome.REFUSED):
             telemetry.count(semconv.METRIC_ROUNDS, 0, {**labels, semconv.ATTR_OUTCOME: outcome})
-        for error in (QuorumError, RuleBoundError, RoundAbortedError):
+        review = () if self._config.review_above is None else (ReviewError,)
+        for error in (QuorumError, RuleBoundError, RoundAbortedError, *review):
             telemetry.count(semconv.METRIC_ROUNDS_ABORTED, 0, {**labels, semconv.ATTR_ABORT_REASON: error.code})
         for metric in (semconv.METRIC_ROUNDS_OVER_BUDGET, semconv.METRIC_DISAGREEMENTS, semconv.METRIC_ROLLBACKS):
             telemetry.count(metric, 0, labels)

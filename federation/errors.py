@@ -174,6 +174,28 @@ class RoundAbortedError(SwarmError):
         super().__init__(f"Round {round} was stopped: {reason}", round=round, reason=reason)
 
 
+class ReviewError(SwarmError):
+    """A round in which so many updates stand out that somebody has to look at them before they count."""
+
+    code = "round.mass_anomaly"
+
+    def __init__(
+        self, *, round: int, flagged: int, received: int, share: float, bound: int, agents: tuple[str, ...]
+    ) -> None:
+        named = tuple(agents)  # a list where it comes out of the journal
+        super().__init__(
+            f"Round {round} was stopped: {flagged} of {received} updates stand out; at most {100 * share:g} % and "
+            f"{bound}, the fault bound, may. They are to be looked at before they count. Worst first: "
+            f"{', '.join(named)}",
+            round=round,
+            flagged=flagged,
+            received=received,
+            share=share,
+            bound=bound,
+            agents=named,
+        )
+
+
 class TransitionError(SwarmError):
     """An event that cannot happen in the phase that a round is in: a fault of the program, not of an agent."""
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from federation.errors import SettingError
+from federation.errors import ReviewError, SettingError
 from federation.rollout import STAGES, Stage
 
 TOO_SLOW = "federation.too_slow"
 """Code of a round that was ended because it took too long."""
 
 PARTICIPANTS = "federation.participants"
-MASS_ANOMALY = "round.mass_anomaly"
+MASS_ANOMALY = ReviewError.code
 BUDGET = "privacy.budget"
 OPERATOR = "operator"
 UNPUBLISHED = "federation.publishing"

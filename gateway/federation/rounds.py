@@ -47,13 +47,7 @@ async def restored(swarm: Swarm, recall: Recall) -> int:
 
 
 def code_of(error: SwarmError) -> str:
-    """The code that the schedule goes by. An aborted round says in words why it was."""
-    if isinstance(error, RoundAbortedError):
-        reason = str(error.fields.get("reason", ""))
-        if TOO_SLOW in reason:
-            return TOO_SLOW
-        if "stand out" in reason:
-            return MASS_ANOMALY
-    if isinstance(error, MassAnomalyError):
-        return MASS_ANOMALY
-    return error.code
+    """The code that the schedule goes by: the error's own, but for a round that we ended, and a region's anomaly."""
+    if isinstance(error, RoundAbortedError) and TOO_SLOW in str(error.fields.get("reason", "")):
+        return TOO_SLOW
+    return MASS_ANOMALY if isinstance(error, MassAnomalyError) else error.code

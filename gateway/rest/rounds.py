@@ -143,7 +143,15 @@ def router(swarm: Swarm) -> APIRouter:
         responses={
             **example(RECORD, "The round has ended with a release; `Location` is its address."),
             202: {"description": "It is under way; `Location` is the request's address."},
-            **documented("request.key", "round.quorum", "rule.bound", "round.aborted", "request.busy", "swarm.silent"),
+            **documented(
+                "request.key",
+                "round.quorum",
+                "rule.bound",
+                "round.aborted",
+                "round.mass_anomaly",
+                "request.busy",
+                "swarm.silent",
+            ),
         },
     )
     async def run(

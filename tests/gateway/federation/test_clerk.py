@@ -13,7 +13,7 @@ import pytest
 
 from actors.releases import UnknownReleaseError
 from actors.storage import ClientState, StorageUnavailableError
-from federation.errors import RoundAbortedError, RuleBoundError
+from federation.errors import ReviewError, RoundAbortedError, RuleBoundError
 from federation.privacy import PrivacyBudgetError
 from federation.rollout import Stage
 from gateway.federation.clerk_state import ClerkSettings
@@ -117,7 +117,7 @@ async def test_a_round_with_too_few_valid_submissions_leaves_them_for_the_next(o
 
 
 async def test_mass_anomaly_pauses_until_an_operator_has_looked(office: OfficeHours) -> None:
-    office.swarm.script = [RoundAbortedError(round=1, reason="5 of 12 updates stand out, and the bound is 3")]
+    office.swarm.script = [ReviewError(round=1, flagged=5, received=12, share=0.3, bound=3, agents=("a",))]
     await round_of(office)
     paused = office.storage.facts.get("paused")
     assert (paused["code"], paused["review"], paused["until"]) == ("round.mass_anomaly", True, None)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.storage import StorageUnavailableError
-from federation.errors import RoundAbortedError
+from federation.errors import ReviewError
 from federation.rollout import Stage
 from gateway.federation.clerk import Clerk
 from gateway.federation.clerk_state import ClerkSettings
@@ -80,7 +80,7 @@ async def test_a_window_a_release_its_rollout_and_its_rollback(office: Told) -> 
 
 
 async def test_pauses_and_failed_writes(office: Told) -> None:
-    office.swarm.script = [RoundAbortedError(round=1, reason="5 of 12 updates stand out, and the bound is 3")]
+    office.swarm.script = [ReviewError(round=1, flagged=5, received=12, share=0.3, bound=3, agents=("a",))]
     office.submit(12)
     await over(office)
     office.ask("go", "resume")
