@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from actors.privacy import PrivacyConfig
+from actors.secure import SecureConfig
 from federation.compression import RawCodec
 from federation.errors import FaultBoundError, SettingError, SwarmError
 from federation.privacy import UnboundedRuleError
@@ -50,6 +51,8 @@ class FederationConfig(BaseModel):
             group; without it a row for each client.
         groups: sums of a region.
         fold_every_s: seconds between two looks for new submissions while streaming.
+        secure: clients' rows are added up under masks, and a round has a row for each bucket of them; None for rows
+            that the operator sees.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -59,6 +62,7 @@ class FederationConfig(BaseModel):
     streaming: bool = False
     groups: int = Field(default=16, ge=1)
     fold_every_s: Positive = 5.0
+    secure: SecureConfig | None = None
 
     @field_validator("regions")
     @classmethod
@@ -66,6 +70,19 @@ class FederationConfig(BaseModel):
         if not regions or len(set(regions)) != len(regions):
             raise ValueError("name at least one region, and each once")
         return regions
+
+    @model_validator(mode="after")
+    def _one_way(self) -> FederationConfig:
+        if self.streaming and self.secure is not None:
+            raise ValueError(
+                "streaming folds what each client sends, and with secure sums nobody sees that: choose one"
+            )
+        return self
+
+    @property
+    def grouped(self) -> bool:
+        """Whether rows are of groups of clients."""
+        return self.streaming or self.secure is not None
 
     def absolute(self) -> FederationConfig:
         """These settings for a process with another working folder."""
@@ -162,11 +179,13 @@ class SwarmConfig(BaseModel):
         if not admits:
             kind = type(self.workload).__name__
             raise ValueError(f"the workload is a {kind}, which takes nothing from outside of the swarm")
-        if self.federation.streaming != isinstance(self.workload, Grouping):
+        if self.federation.grouped != isinstance(self.workload, Grouping):
             kind = type(self.workload).__name__
             raise ValueError(
-                f"federation.streaming is {self.federation.streaming} and the workload a {kind}: a federation that "
-                "streams needs one whose rows are of groups (GroupedPatternsWorkload.of), and no other can have one"
+                f"federation.streaming is {self.federation.streaming}, federation.secure "
+                f"{'not ' if self.federation.secure is None else ''}given and the workload a {kind}: a federation that "
+                "streams or sums in secret needs one whose rows are of groups (GroupedPatternsWorkload.of), and no "
+                "other can have one"
             )
         useless = ("agents", "hosts", "agents_per_host", "error_feedback", "adapt_epochs", "adversary", "systems")
         given = [name for name in useless if getattr(self, name)]
@@ -212,6 +231,11 @@ class SwarmConfig(BaseModel):
             )
         if self.federation is not None and self.federation.streaming:
             raise ValueError("privacy clips each client's update, and streaming has summed them up: choose one")
+        if self.federation is not None and self.federation.secure is not None:
+            raise ValueError(
+                "privacy clips each client's update, and with secure sums nobody sees one: the noise would be for a "
+                "bound that a lying client need not keep. Choose one"
+            )
         try:
             if self.rule is not None:
                 raise UnboundedRuleError(workload=self.workload.kind, rule=self.rule.name)

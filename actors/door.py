@@ -29,6 +29,7 @@ from actors.group_arrivals import GroupRows
 from actors.host import AbstainingError
 from actors.in_force import InForce
 from actors.messages import Presence
+from actors.secure_arrivals import BucketRows
 from actors.signing import Signatory
 from actors.storage import StorageFailedError, StorageUnavailableError
 from federation.errors import SwarmError
@@ -172,6 +173,8 @@ class Door:
                 except SwarmError as error:
                     self._failed(error)
                     raise
+            if isinstance(self._arrivals, BucketRows):
+                self._forget(await self._in_thread(self._arrivals.outdated))
         return version
 
     async def predict(self, agent: str, states: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -286,6 +289,18 @@ class Door:
             except (SwarmError, *LOST) as error:
                 self._failed(error)
 
+    def _forget(self, outdated: tuple[str, ...]) -> None:
+        """Have the coordinator forget these names, when it has time: it waits for this door now."""
+
+        async def forgotten() -> None:
+            try:
+                await self._find(COORDINATOR).forget.remote(outdated)
+            except (SwarmError, *LOST) as error:
+                self._failed(error)
+
+        if outdated:
+            self._folding = asyncio.create_task(forgotten())
+
     async def _settle(self, released: int | None = None) -> None:
         """Erase what was taken and has counted, give back what has not. With ``released``, only of rounds up to it."""
         taken = await self._in_thread(self._arrivals.taken)
@@ -324,9 +339,11 @@ def _arrivals_of(
     clock: Callable[[], float],
     telemetry: Telemetry,
 ) -> Arrivals:
-    """What a door of a region asks: folded groups where the federation streams, else every client's own row."""
+    """What a door of a region asks: folded groups where it streams, secret sums, else every client's own row."""
     federation = config.federation
     assert federation is not None
+    if federation.secure is not None:
+        return BucketRows(region, federation, config.workload, seed=config.seed, clock=clock)
     if not federation.streaming:
         return ClientRows(region, federation, config.workload, seed=config.seed, clock=clock)
     return GroupRows(

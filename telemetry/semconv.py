@@ -286,6 +286,15 @@ ATTR_CLERK_STEP: Final = "federated.learning.clerk_step"
 ATTR_STORAGE_PART: Final = "federated.learning.storage_part"
 """Part of the storage."""
 
+ATTR_BUCKETS_COUNT: Final = "federated.learning.buckets_count"
+"""Buckets of clients whose rows are summed in secret."""
+
+ATTR_MEMBERS_COUNT: Final = "federated.learning.members_count"
+"""Members whose rows are in a secret sum."""
+
+ATTR_BUCKET_STAGE: Final = "federated.learning.bucket_stage"
+"""Stage of a secret sum."""
+
 ATTR_RELEASE_SEMANTIC_VERSION: Final = "federated.learning.release.semantic_version"
 """Version of the release as clients know it."""
 
@@ -345,6 +354,12 @@ SPAN_CLIENT_REGISTRATION: Final = "federated.learning.client_registration"
 
 SPAN_CLIENT_SUBMISSION: Final = "federated.learning.client_submission"
 """A client's submission is checked and written."""
+
+SPAN_CLIENT_PARTICIPATION: Final = "federated.learning.client_participation"
+"""A client asks to take part in the secret sums of a window."""
+
+SPAN_WINDOW_SUMS: Final = "federated.learning.window_sums"
+"""The buckets of a window are summed in secret."""
 
 SPAN_RELEASE_DELIVERY: Final = "federated.learning.release_delivery"
 """A client gets a release; not one that it has already."""
@@ -520,6 +535,12 @@ EVENT_ROLLOUT_DECIDED: Final = "federated.learning.rollout_decided"
 EVENT_REGION_FOLDED: Final = "federated.learning.region_folded"
 """Submissions of a region were folded into its groups' sums."""
 
+EVENT_WINDOW_DRAWN: Final = "federated.learning.window_drawn"
+"""The clients that take part in a window were drawn into buckets."""
+
+EVENT_BUCKET_CLOSED: Final = "federated.learning.bucket_closed"
+"""A bucket has given its sum, or is left out."""
+
 EVENT_PRIVACY_GRANTED: Final = "federated.learning.privacy_granted"
 """The privacy ledger agreed to the noise of a release, and was written."""
 
@@ -618,6 +639,9 @@ METRIC_PRIVACY_UTILITY_LOSS: Final = "federated.learning.privacy_utility_loss"
 
 METRIC_PRIVACY_REQUESTS: Final = "federated.learning.privacy_requests"
 """Times that the privacy ledger was asked, by what it said."""
+
+METRIC_BUCKETS: Final = "federated.learning.buckets"
+"""Buckets whose members were summed in secret, or that are left out."""
 
 METRIC_LOCAL_LOSS: Final = "federated.learning.local_loss"
 """Mean training loss of a host's agents after local training."""
@@ -1091,6 +1115,25 @@ class StoragePart(StrEnum):
     FILES = "files"
     """Releases as files."""
 
+    MAIL = "mail"
+    """Who takes part in secret sums and what is said in them."""
+
+
+class BucketStage(StrEnum):
+    """Values of `ATTR_BUCKET_STAGE`: stage of a secret sum."""
+
+    KEYS = "keys"
+    """Members show their keys."""
+
+    SHARES = "shares"
+    """They deal out shares of their secrets."""
+
+    ROWS = "rows"
+    """They hand in their masked rows."""
+
+    UNMASK = "unmask"
+    """They reveal what the sum is unmasked with."""
+
 
 class ReleaseRole(StrEnum):
     """Values of `ATTR_RELEASE_ROLE`: which of the releases that are being served."""
@@ -1529,6 +1572,19 @@ ATTRIBUTES: Final[Mapping[str, AttributeSpec]] = MappingProxyType(
             type="string",
             values=tuple(StoragePart),
         ),
+        ATTR_BUCKETS_COUNT: AttributeSpec(
+            key=ATTR_BUCKETS_COUNT,
+            type="int",
+        ),
+        ATTR_MEMBERS_COUNT: AttributeSpec(
+            key=ATTR_MEMBERS_COUNT,
+            type="int",
+        ),
+        ATTR_BUCKET_STAGE: AttributeSpec(
+            key=ATTR_BUCKET_STAGE,
+            type="string",
+            values=tuple(BucketStage),
+        ),
         ATTR_RELEASE_SEMANTIC_VERSION: AttributeSpec(
             key=ATTR_RELEASE_SEMANTIC_VERSION,
             type="string",
@@ -1621,6 +1677,18 @@ SPANS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             description="A client's submission is checked and written.",
             required=frozenset({ATTR_HTTP_REQUEST_METHOD, ATTR_HTTP_ROUTE}),
             optional=frozenset({ATTR_ERROR_TYPE, ATTR_ANSWER_CODE, ATTR_CLIENT_ID, ATTR_PAYLOAD_SIZE, ATTR_REGION, ATTR_WINDOW, ATTR_HTTP_RESPONSE_STATUS_CODE}),
+        ),
+        SPAN_CLIENT_PARTICIPATION: SignalSpec(
+            name=SPAN_CLIENT_PARTICIPATION,
+            description="A client asks to take part in the secret sums of a window.",
+            required=frozenset({ATTR_HTTP_REQUEST_METHOD, ATTR_HTTP_ROUTE}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_ANSWER_CODE, ATTR_CLIENT_ID, ATTR_REGION, ATTR_WINDOW, ATTR_HTTP_RESPONSE_STATUS_CODE}),
+        ),
+        SPAN_WINDOW_SUMS: SignalSpec(
+            name=SPAN_WINDOW_SUMS,
+            description="The buckets of a window are summed in secret.",
+            required=frozenset({ATTR_WINDOW}),
+            optional=frozenset({ATTR_ERROR_TYPE, ATTR_BUCKETS_COUNT, ATTR_MEMBERS_COUNT}),
         ),
         SPAN_RELEASE_DELIVERY: SignalSpec(
             name=SPAN_RELEASE_DELIVERY,
@@ -1975,6 +2043,18 @@ EVENTS: Final[Mapping[str, SignalSpec]] = MappingProxyType(
             required=frozenset({ATTR_REGION, ATTR_SUBMISSIONS_COUNT}),
             optional=frozenset({ATTR_GROUPS_COUNT, ATTR_WINDOW}),
         ),
+        EVENT_WINDOW_DRAWN: SignalSpec(
+            name=EVENT_WINDOW_DRAWN,
+            description="The clients that take part in a window were drawn into buckets.",
+            required=frozenset({ATTR_BUCKETS_COUNT, ATTR_PARTICIPANTS_COUNT, ATTR_WINDOW}),
+            optional=frozenset(),
+        ),
+        EVENT_BUCKET_CLOSED: SignalSpec(
+            name=EVENT_BUCKET_CLOSED,
+            description="A bucket has given its sum, or is left out.",
+            required=frozenset({ATTR_BUCKET_STAGE, ATTR_MEMBERS_COUNT, ATTR_OUTCOME, ATTR_REGION, ATTR_WINDOW}),
+            optional=frozenset({ATTR_ERROR_TYPE}),
+        ),
         EVENT_PRIVACY_GRANTED: SignalSpec(
             name=EVENT_PRIVACY_GRANTED,
             description="The privacy ledger agreed to the noise of a release, and was written.",
@@ -2239,6 +2319,14 @@ METRICS: Final[Mapping[str, MetricSpec]] = MappingProxyType(
             optional=frozenset(),
             instrument="counter",
             unit="{request}",
+        ),
+        METRIC_BUCKETS: MetricSpec(
+            name=METRIC_BUCKETS,
+            description="Buckets whose members were summed in secret, or that are left out.",
+            required=frozenset({ATTR_OUTCOME, ATTR_REGION}),
+            optional=frozenset(),
+            instrument="counter",
+            unit="{bucket}",
         ),
         METRIC_LOCAL_LOSS: MetricSpec(
             name=METRIC_LOCAL_LOSS,

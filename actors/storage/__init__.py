@@ -9,6 +9,7 @@ from actors.storage.errors import (
     StoredReleaseError,
     UnknownReleaseError,
 )
+from actors.storage.mail import Join, Mail, StoredAnswer, StoredBucket, StoredLetter, Taken
 from actors.storage.records import (
     DAY_S,
     Added,
@@ -37,6 +38,8 @@ __all__ = [
     "Client",
     "ClientKeyError",
     "ClientState",
+    "Join",
+    "Mail",
     "Outcome",
     "ReleaseRecord",
     "ReleaseStore",
@@ -45,9 +48,13 @@ __all__ = [
     "StorageFormError",
     "StorageUnavailableError",
     "StorageUrlError",
+    "StoredAnswer",
+    "StoredBucket",
+    "StoredLetter",
     "StoredReleaseError",
     "StoredWindow",
     "Submission",
+    "Taken",
     "UnknownReleaseError",
     "day_of",
 ]

@@ -150,6 +150,9 @@ class Clients:
                 )
             ).rowcount
             erased = connection.execute(delete(documents).where(documents.c.client == client)).rowcount
+            # A bucket that is under way goes on without it; there it is one that dropped out.
+            connection.execute(delete(tables.letters).where(tables.letters.c.client == client))
+            connection.execute(delete(tables.joins).where(tables.joins.c.client == client))
         if erased:
             self._database.forget(documents)
         return bool(done)

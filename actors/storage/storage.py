@@ -11,6 +11,7 @@ from actors.storage.claims import Claims
 from actors.storage.clients import Clients
 from actors.storage.database import Database
 from actors.storage.facts import Facts
+from actors.storage.mail import Mail
 from actors.storage.releases import Releases
 from actors.storage.reports import Reports
 from actors.storage.rollouts import Rollouts
@@ -25,8 +26,8 @@ class Storage:
     `StorageUnavailableError`; whether to ask again is the caller's to say.
 
     Attributes:
-        clients, submissions, claims, windows, releases, rollouts, reports, appeals, audit, facts: what is stored, by
-            kind.
+        clients, submissions, claims, windows, mail, releases, rollouts, reports, appeals, audit, facts: what is stored,
+            by kind.
     """
 
     def __init__(self, database: Database) -> None:
@@ -35,6 +36,7 @@ class Storage:
         self.submissions = Submissions(database)
         self.claims = Claims(database)
         self.windows = Windows(database)
+        self.mail = Mail(database)
         self.releases = Releases(database)
         self.rollouts = Rollouts(database)
         self.reports = Reports(database)

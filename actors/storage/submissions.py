@@ -57,7 +57,7 @@ class Submissions:
             return []
         with self._database.write() as connection:
             used = self._allowances(connection, submissions, day_of(now))
-            window = self._open_window(connection)
+            window = open_window(connection)
             intake = _Intake(used=used, open_window=window, per_day=per_day, resets_at=(day_of(now) + 1) * DAY_S)
             intake.remember(self._remembered(connection, submissions))
             added = [intake.judge(submission) for submission in submissions]
@@ -150,14 +150,6 @@ class Submissions:
         )
 
     @staticmethod
-    def _open_window(connection: Connection) -> int:
-        query = select(tables.facts.c.value).where(tables.facts.c.name == WINDOW).with_for_update(read=True)
-        found = connection.execute(query).scalar()
-        value = None if found is None else json.loads(found)
-        number = value.get("number") if isinstance(value, dict) else value
-        return number if isinstance(number, int) else 0
-
-    @staticmethod
     def _remembered(connection: Connection, submissions: Sequence[Submission]) -> dict[tuple[str, str], _Known]:
         """(client, nonce) -> what is known of it, of those that were seen before."""
         query = select(_KNOWN.c.client, _KNOWN.c.nonce, _KNOWN.c.window, _DOCUMENTS.c.document).outerjoin(
@@ -191,6 +183,15 @@ class Submissions:
             list(intake.documents.values()),
         )
         self._use(connection, {client: intake.used[client] for client in intake.charged}, day)
+
+
+def open_window(connection: Connection) -> int:
+    """The number of the window that is open; 0 before the first. Whoever closes it waits for this transaction."""
+    query = select(tables.facts.c.value).where(tables.facts.c.name == WINDOW).with_for_update(read=True)
+    found = connection.execute(query).scalar()
+    value = None if found is None else json.loads(found)
+    number = value.get("number") if isinstance(value, dict) else value
+    return number if isinstance(number, int) else 0
 
 
 def _slices(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:

@@ -25,9 +25,14 @@ from sqlalchemy import (
     Text,
 )
 
-FORM: Final = 1
+FORM: Final = 2
 
-STEPS: Final[Mapping[int, Callable[[Connection], None]]] = {}
+
+def _with_secure_sums(connection: Connection) -> None:
+    metadata.create_all(connection, tables=[joins, draws, buckets, answers, letters], checkfirst=False)
+
+
+STEPS: Final[Mapping[int, Callable[[Connection], None]]] = {1: _with_secure_sums}
 """form -> what makes the next form of it, in the transaction that writes the new number."""
 
 metadata = MetaData()
@@ -231,4 +236,71 @@ conduct = Table(
     Column("quarantines", Integer, nullable=False),
     Column("wait", Integer, nullable=False),
     Index("federation_conduct_by_region", "region", "wait"),
+)
+
+# Who takes part in the sums of a window, and in which bucket, once the roster is closed.
+joins = Table(
+    "federation_joins",
+    metadata,
+    Column("window", Count, primary_key=True),
+    Column("client", Word, primary_key=True),
+    Column("region", Word, nullable=False),
+    Column("base_version", String(32)),
+    Column("nonce", Word, nullable=False),
+    Column("received_at", Double, nullable=False),
+    Column("bucket", String(128)),
+    sqlite_with_rowid=False,
+)
+
+# The secret that a window's buckets were drawn with.
+draws = Table(
+    "federation_draws",
+    metadata,
+    Column("window", Count, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+    Column("facts", Text, nullable=False),
+)
+
+# A bucket's session while it is open, and its sum until that has counted.
+buckets = Table(
+    "federation_buckets",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("window", Count, nullable=False),
+    Column("region", Word, nullable=False),
+    Column("base_version", String(32)),
+    Column("members", Count, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("deadline", Double, nullable=False),
+    Column("round", Count),
+    Column("terms", LargeBinary),
+    Column("identities", Text),
+    Column("total", LargeBinary),
+    Index("federation_buckets_by_window", "window", "region"),
+    Index("federation_buckets_by_round", "round"),
+)
+
+# What members answered, and which deadlines have passed, in the order in which it was taken; without a place it waits.
+answers = Table(
+    "federation_answers",
+    metadata,
+    Column("bucket", String(128), primary_key=True),
+    Column("client", Word, primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("place", Count),
+    Column("body", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What members are told.
+letters = Table(
+    "federation_letters",
+    metadata,
+    Column("window", Count, primary_key=True),
+    Column("client", Word, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,
 )

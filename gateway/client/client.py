@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gateway.client.delta import Delta
     from gateway.client.diary import Diary, Learned
     from gateway.client.memory import Memory, State, Swapped
+    from gateway.client.participation import Participated, ParticipationSettings
     from gateway.client.protocol import Protocol
     from gateway.client.releases import Pulled, Releases
     from gateway.client.reporting import Reported, Reporting
@@ -272,6 +273,12 @@ class FederationClient:
             self.releases.pull(anew=True)
             self.hot_swap()
             return self.outbox.push(self.extract_delta(), self.space, again=again)
+
+    def participate(self, settings: ParticipationSettings | None = None) -> Participated:
+        """Take part in the secret sums of the open round, until they are done: `participation.take_part`."""
+        from gateway.client.participation import take_part
+
+        return take_part(self, settings, clock=self._clock, draw=self._draw)
 
     def flush(self, now: float | None = None) -> tuple[Pushed, ...]:
         """Try again the deltas that are due; what became of each is in the answer.

@@ -205,6 +205,31 @@ class CertificateError(UntrustedError):
         )
 
 
+class TermsError(UntrustedError):
+    """A secret sum that is not what this installation takes part in. It has told nothing of what it holds."""
+
+    code = "client.untrusted.terms"
+
+    def __init__(self, *, found: str, needed: str) -> None:
+        super().__init__(
+            f"The server proposes a sum with {found}; needed {needed}. This installation leaves it. Tell who runs the "
+            "federation.",
+            found=found,
+            needed=needed,
+        )
+
+
+class ParticipationError(ClientError):
+    """A secret sum that this installation can take no part in, or whose end it has not heard of."""
+
+    code = "client.participation"
+
+    def __init__(self, *, round: int, found: str) -> None:
+        super().__init__(
+            f"Taking part in round {round}: {found}. Take part in the next round.", round=round, found=found
+        )
+
+
 class SchemaError(ClientError):
     """A release of another major schema version than this client reads."""
 

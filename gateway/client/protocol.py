@@ -116,6 +116,27 @@ class Protocol:
         """Hand in a signed delta."""
         return _document(self._call("POST", "/weights/submit", session, raw=document.encode()))
 
+    def join(self, session: Session, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Take part in the secret sums of a round."""
+        return _document(self._call("POST", "/secure/join", session, body=request))
+
+    def mail(self, session: Session, round_number: int, *, after: int, wait_s: float) -> Mapping[str, Any]:
+        """What members of a secret sum are told: ``joined``, and ``letters`` with ``number``, ``kind`` and ``body``."""
+        path = f"/secure/mail?round={round_number}&after={after}&wait={wait_s:g}"
+        found = _document(self._call("GET", path, session, most_bytes=MOST_MANIFEST))
+        letters: Any = found.get("letters")
+        shapes = {"number": int, "kind": str, "body": str}
+        if not isinstance(letters, list) or not all(
+            isinstance(one, dict) and all(isinstance(one.get(name), kind) for name, kind in shapes.items())
+            for one in letters
+        ):
+            raise AnswerError(found="no letters", needed="a list of letters")
+        return {"joined": found.get("joined") is True, "letters": letters}
+
+    def answer(self, session: Session, round_number: int, message: bytes) -> None:
+        """Answer in a secret sum."""
+        self._call("POST", f"/secure/mail?round={round_number}", session, raw=message)
+
     def latest(self, session: Session, *, etag: str | None, arrived: Arrived | None = None) -> Downloaded:
         """The newest release for this installation, unless it is the one with this tag. Without, caches are passed."""
         extra = {"If-None-Match": etag} if etag else {"Cache-Control": "no-cache"}

@@ -30,6 +30,7 @@ from gateway.federation.registration import Registrar
 from gateway.federation.reports import Reception
 from gateway.federation.routes import Route, Table
 from gateway.federation.scrape import Snapshots, leaving
+from gateway.federation.secure import Post
 from gateway.federation.settings import PREFIX, DoorSettings
 from gateway.federation.submissions import Counter
 from gateway.federation.table import table_of
@@ -53,6 +54,7 @@ class Parts:
     viewer: Viewer
     registrar: Registrar
     counter: Counter
+    post: Post
     weights: Weights
     reception: Reception
     operations: Operations
@@ -91,6 +93,7 @@ class Door:
             viewer=viewer,
             registrar=Registrar(settings, storage, archive, access, telemetry, clock),
             counter=Counter(settings, storage, archive, access, viewer, telemetry, clock),
+            post=Post(settings, storage, archive, access, viewer, clock),
             weights=Weights(shelf, access, viewer, schema_version=version, clock=clock),
             reception=Reception(settings, storage, archive, access, viewer, telemetry, clock),
             operations=Operations(storage, archive, access, viewer, clock),
@@ -123,6 +126,7 @@ class Door:
             with suppress(asyncio.CancelledError):
                 await self._leaving
         await self.parts.counter.close()
+        await self.parts.post.close()
         await self.parts.access.close()
         await self.parts.viewer.close()
         self._archive.close()

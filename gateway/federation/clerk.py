@@ -68,6 +68,7 @@ from gateway.federation.schedule import (
     Withdraw,
     next_step,
 )
+from gateway.federation.sorting import Sorter
 from gateway.federation.standings import Standings
 from telemetry import Telemetry
 from telemetry.semconv import RolloutDecision, WindowEnding
@@ -89,6 +90,7 @@ class Clerk:
         space: the key space of the swarm's workload.
         regions: of the federation's doors.
         settings: the figures.
+        sorter: that has clients summed in secret before a round; None where they submit.
         telemetry: of this process.
         clock: seconds since 1970.
         sleep: waits for so many seconds.
@@ -104,13 +106,14 @@ class Clerk:
         space: KeySpace,
         regions: tuple[str, ...] = ("global",),
         settings: ClerkSettings | None = None,
+        sorter: Sorter | None = None,
         telemetry: Telemetry | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self.settings = settings or ClerkSettings()
         self._swarm, self._storage, self._clock, self._sleep = swarm, storage, clock, sleep
-        self._regions = regions
+        self._regions, self._sorter = regions, sorter
         self._tell = ClerkTelling(telemetry)
         self._publisher = Publisher(swarm, storage, files, key, space=space)
         self._launching = Launching(storage, self.settings)
@@ -213,6 +216,8 @@ class Clerk:
         """Run the round of a sealed window; what comes of it is the next state."""
         share = None if sealed.limit is None else -(-sealed.limit // len(self._regions))
         await asyncio.to_thread(self._storage.facts.put, "round", {"window": sealed.window, "limit": share})
+        if self._sorter is not None:
+            await self._sorter.sort(sealed.window)
         try:
             record = await run_within(self._swarm, sealed.request, limit_s=self.settings.aggregation_s)
         except NoSwarmError:

@@ -213,6 +213,42 @@ class NonceError(RefusalError):
         super().__init__("This nonce came before, with another document. Draw a new one for each submission.")
 
 
+class SecureOnlyError(RefusalError):
+    """A delta in the clear, where clients are summed in secret."""
+
+    code = "SECURE_ONLY"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This federation sees no single delta: take part in its sums by secure/join, as `swarmlore client push "
+            "--secure` does. Nothing of the body was kept."
+        )
+
+
+class NotSecureError(RefusalError):
+    """A request about secret sums, where there are none."""
+
+    code = "NOT_SECURE"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("This federation does not sum in secret. POST weights/submit takes a delta.")
+
+
+class SecureLateError(RefusalError):
+    """An answer for a secret sum that is over, or that the client is no member of, or that answered already."""
+
+    code = "SECURE_LATE"
+    status = HTTPStatus.CONFLICT
+
+    def __init__(self, *, kind: str) -> None:
+        super().__init__(
+            f"No session waits for this client's {kind}: it is over, or has another answer. Join the next round.",
+            kind=kind,
+        )
+
+
 class PayloadError(RefusalError):
     """A body that is larger than what is taken."""
 

@@ -72,5 +72,7 @@ class Lookout:
         return seen, rollout
 
     def participants(self, region: str | None = None) -> int:
-        """Clients with a submission that waits, or that a door which streams has folded already."""
-        return self._storage.submissions.count_pending(region) + self._storage.windows.count(region)
+        """Clients with a submission that waits, or that a door which streams has folded already, or who take part."""
+        storage = self._storage
+        waiting = storage.submissions.count_pending(region) + storage.windows.count(region)
+        return waiting + storage.mail.count_joined(region)

@@ -26,7 +26,7 @@ client's Ed25519 key over their RFC 8785 form without the signature. Bodies may 
 256 KiB large, before and after."""
 
 _REF = "#/components/schemas/{model}"
-_MUST = {"DeltaWeightVector": ("baseVersion", "signature")}
+_MUST = {"DeltaWeightVector": ("baseVersion", "signature"), "Participation": ("signature",)}
 """What the door needs beyond what the document's own schema asks for."""
 
 REFUSALS: tuple[RefusalError, ...] = (
@@ -48,6 +48,9 @@ REFUSALS: tuple[RefusalError, ...] = (
     errors.SlowBodyError(within_s=30.0),
     errors.KeyMismatchError(),
     errors.NonceError(),
+    errors.SecureOnlyError(),
+    errors.NotSecureError(),
+    errors.SecureLateError(kind="row"),
     errors.PayloadError(limit=262144),
     errors.MediaTypeError(header="Content-Type", needed="application/json"),
     errors.RateError(limit="4 submissions a day", retry_after_s=3600),

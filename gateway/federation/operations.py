@@ -113,7 +113,7 @@ class Operations:
             states = ("active", "quarantined", "deregistered")
             return {
                 "clients": {state: clients.count(state) for state in states},
-                "pending": self._storage.submissions.count_pending(),
+                "pending": self._storage.submissions.count_pending() + self._storage.mail.count_joined(),
             }
 
         counts = await self._archive.ask(StoragePart.CLIENTS, counted)

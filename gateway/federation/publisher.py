@@ -110,7 +110,9 @@ class Publisher:
         return next(iter(self._storage.releases.list(limit=1)), None)
 
     def _publish(self, release: Release, artefact: bytes, before: ReleaseRecord | None, window: int) -> ReleaseRecord:
-        edition = replace(self._edition(before, window), participants=self._storage.windows.participants(release.round))
+        summed = self._storage.mail.summed(release.round)
+        participants = self._storage.windows.participants(release.round) if summed is None else summed["members"]
+        edition = replace(self._edition(before, window), participants=participants)
         row = unpacked(self._space, artefact)
         already = self._files.get(file_name(edition.version))
         if already is not None:
@@ -134,7 +136,12 @@ class Publisher:
             epsilon=release.epsilon,
             restores=None if restored is None else restored.version,
             row=artefact,
-            facts={"schema": self._space.version, "digest": release.digest.hex(), "bytes": len(wire(whole))},
+            facts={
+                "schema": self._space.version,
+                "digest": release.digest.hex(),
+                "bytes": len(wire(whole)),
+                **({} if summed is None else {"secure": summed}),
+            },
         )
         self._storage.releases.add(record)
         return record

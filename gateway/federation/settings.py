@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from actors.secure import SecureConfig
 from federation.errors import SettingError
 from federation.identity import Secret
 from gateway.federation.exchange import BODY_LIMIT
@@ -65,6 +66,7 @@ class DoorSettings:
         operator_token: SHA-256 of what operators send; None where no operations are offered.
         enrolment_code: SHA-256 of what new installations send; None where anybody may come.
         limits: see `Limits`.
+        secure: how clients are summed in secret; None where they submit their deltas.
         scrapes: folder in which processes leave what they have measured; None where there is only this one.
         telemetry: where spans, metrics and events go.
     """
@@ -78,5 +80,6 @@ class DoorSettings:
     operator_token: bytes | None = field(default=None, repr=False)
     enrolment_code: bytes | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
+    secure: SecureConfig | None = None
     scrapes: Path | None = None
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)

@@ -25,6 +25,7 @@ from gateway.federation.errors import (
     NonceError,
     RateError,
     RefusalError,
+    SecureOnlyError,
     SignatureError,
     StaleBaseError,
     StaleSubmissionError,
@@ -123,6 +124,8 @@ class Counter:
         exchange.attributes[semconv.ATTR_REGION] = "unknown"
         exchange.check_size(self._limits.body)
         client = await self._access.client(exchange.headers)
+        if self._settings.secure is not None:
+            raise SecureOnlyError
         exchange.attributes[semconv.ATTR_CLIENT_ID] = client.id
         exchange.attributes[semconv.ATTR_REGION] = client.region
         self._access.count(client.id)

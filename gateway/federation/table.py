@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gateway.federation import documents, errors, operations, registration, reports
+from gateway.federation import documents, errors, operations, registration, reports, secure, secure_documents
 from gateway.federation.routes import Route
 from telemetry import semconv
 from workloads.patterns import DeltaWeightVector, Domain, GlobalWeightVector
@@ -48,6 +48,35 @@ _STATE: Mapping[str, Any] = {
     "description": "Only clients in this state.",
     "schema": {"type": "string", "enum": ["active", "quarantined", "deregistered"]},
     "example": "quarantined",
+}
+_ROUND: Mapping[str, Any] = {
+    "name": "round",
+    "in": "query",
+    "required": True,
+    "description": "Which one; `currentRound` of GET health is open.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": 2**53 - 1},
+    "example": 48,
+}
+_LETTERS: Mapping[str, Any] = {
+    "name": "after",
+    "in": "query",
+    "description": "Only letters above this number.",
+    "schema": {"type": "integer", "minimum": 0, "maximum": 100, "default": 0},
+    "example": 1,
+}
+_WAITING: Mapping[str, Any] = {
+    "name": "wait",
+    "in": "query",
+    "description": "Seconds to wait for a letter, when there is none.",
+    "schema": {"type": "number", "minimum": 0, "maximum": 25, "default": 0},
+    "example": 20,
+}
+_ROSTER: Mapping[str, Any] = {
+    "name": "after",
+    "in": "query",
+    "description": "`next` of the part before.",
+    "schema": {"type": "string", "pattern": "^([a-f0-9]{64})?$"},
+    "example": "3f0c9a4e" * 8,
 }
 
 
@@ -109,9 +138,11 @@ def _of_clients(parts: Parts) -> tuple[Route, ...]:
                 errors.StaleSubmissionError,
                 errors.NonceError,
                 errors.RateError,
+                errors.SecureOnlyError,
             ),
             span=semconv.SPAN_CLIENT_SUBMISSION,
         ),
+        *_of_members(parts),
         Route(
             method="GET",
             path="weights/latest",
@@ -188,6 +219,58 @@ def _of_clients(parts: Parts) -> tuple[Route, ...]:
             summary="How the federation is",
             asked_by="anybody",
             answers=documents.Health,
+        ),
+    )
+
+
+def _of_members(parts: Parts) -> tuple[Route, ...]:
+    post = parts.post
+    refuses = (*_AS_CLIENT, errors.NotSecureError, errors.InvalidSchemaError)
+    bodies = (*_WITH_BODY, *_AS_CLIENT, errors.NotSecureError, errors.RateError)
+    return (
+        Route(
+            method="POST",
+            path="secure/join",
+            handler=post.join,
+            name="secure_join",
+            summary="Take part in the secret sums of a round",
+            takes=secure.Participation,
+            status=202,
+            answers=secure_documents.Joined,
+            refuses=(*bodies, errors.SignatureError, errors.StaleBaseError, errors.StaleSubmissionError),
+            span=semconv.SPAN_CLIENT_PARTICIPATION,
+        ),
+        Route(
+            method="GET",
+            path="secure/mail",
+            handler=post.mail,
+            name="secure_mail",
+            summary="Get what the members of a secret sum are told; waits for it, if asked to",
+            parameters=(_ROUND, _LETTERS, _WAITING),
+            answers=secure_documents.Letters,
+            refuses=refuses,
+        ),
+        Route(
+            method="POST",
+            path="secure/mail",
+            handler=post.answer,
+            name="secure_answer",
+            summary="Answer in a secret sum",
+            takes=secure.SecureMessage,
+            parameters=(_ROUND,),
+            status=202,
+            answers=secure_documents.TakenIn,
+            refuses=(*bodies, errors.SecureLateError),
+        ),
+        Route(
+            method="GET",
+            path="secure/draw",
+            handler=post.draw,
+            name="secure_draw",
+            summary="See how the members of a round were drawn into buckets",
+            parameters=(_ROUND, _ROSTER),
+            answers=secure_documents.Draw,
+            refuses=refuses,
         ),
     )
 

@@ -8,6 +8,7 @@ from federation.privacy.secure.buckets import (
     bucket_sizes,
 )
 from federation.privacy.secure.client import SecureClient
+from federation.privacy.secure.draw import draw_commitment, in_order, roster_digest
 from federation.privacy.secure.fixed_point import FixedPoint
 from federation.privacy.secure.graph import Neighbourhood, neighbourhood
 from federation.privacy.secure.messages import (
@@ -51,7 +52,10 @@ __all__ = [
     "aggregate_buckets",
     "bucket_bound",
     "bucket_sizes",
+    "draw_commitment",
     "from_wire",
+    "in_order",
     "neighbourhood",
+    "roster_digest",
     "to_wire",
 ]
