@@ -38,6 +38,7 @@ def doors() -> dict[str, Any]:
     broken = select(semconv.METRIC_REQUEST_DURATION, part=COUNT, like={semconv.ATTR_HTTP_RESPONSE_STATUS_CODE: "5.."})
     failures = select(semconv.METRIC_STORAGE_FAILURES)
     failed_steps = select(semconv.METRIC_CLERK_STEPS, where={semconv.ATTR_OUTCOME: Outcome.FAILURE})
+    unsummed = select(semconv.METRIC_BUCKETS, unlike={semconv.ATTR_OUTCOME: Outcome.SUCCESS})
     publishing = {semconv.ATTR_CLERK_STEP: ClerkStep.PUBLISH}
     gathered = select(semconv.METRIC_SUBMISSIONS_GATHERED)
     numbers = [
@@ -141,11 +142,16 @@ def doors() -> dict[str, Any]:
     )
     faults = chart(
         "What fails?",
-        "Parts of the storage that could not be read or written, and steps of the clerk that failed.",
+        "Parts of the storage that could not be read or written, steps of the clerk that failed, and buckets of clients "
+        "that gave no secret sum.",
         Query(expr=total(increase(failures), semconv.ATTR_STORAGE_PART), legend=legend(semconv.ATTR_STORAGE_PART)),
         Query(
             expr=total(increase(failed_steps), semconv.ATTR_CLERK_STEP),
             legend=f"step {legend(semconv.ATTR_CLERK_STEP)}",
+        ),
+        Query(
+            expr=total(increase(unsummed), semconv.ATTR_REGION),
+            legend=f"secret sum {legend(semconv.ATTR_REGION)}",
         ),
         bars=True,
         stacked=True,

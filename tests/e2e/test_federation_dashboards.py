@@ -28,6 +28,7 @@ __all__ = ["prometheus_binary"]
 SILENT = {
     ("How long do writing and folding take?", "B"): "this federation has a row for each client and folds none",
     ("What do the doors bring in?", "B"): "the same",
+    ("What fails?", "C"): "and sums none in secret",
 }
 """Queries that this run does not make answer, and why."""
 
