@@ -142,8 +142,8 @@ def doors() -> dict[str, Any]:
     )
     faults = chart(
         "What fails?",
-        "Parts of the storage that could not be read or written, steps of the clerk that failed, and buckets of clients "
-        "that gave no secret sum.",
+        "Parts of the storage that could not be read or written, steps of the clerk that failed, and buckets of "
+        "clients that gave no secret sum.",
         Query(expr=total(increase(failures), semconv.ATTR_STORAGE_PART), legend=legend(semconv.ATTR_STORAGE_PART)),
         Query(
             expr=total(increase(failed_steps), semconv.ATTR_CLERK_STEP),
