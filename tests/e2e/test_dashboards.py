@@ -30,9 +30,11 @@ from gateway.metrics import scraped
 from gateway.service import service
 from telemetry import Telemetry, TelemetryConfig, semconv
 from telemetry.promnames import BUCKET, metric_name
-from tests.e2e.prometheus import PATIENCE_S, STEP_S, Prometheus, asked, free_port, scraping
+from tests.e2e.prometheus import PATIENCE_S, STEP_S, Prometheus, asked, free_port, prometheus_binary, scraping
 from tests.telemetry import receiver as collector
 from workloads.trajectories import AssemblySettings, Conversion, Layout, TrySettings
+
+__all__ = ["prometheus_binary"]
 
 AGENTS, LIARS, ROUNDS = 13, 4, 14
 
