@@ -2,6 +2,7 @@
 
 from actors.storage.errors import (
     ClientKeyError,
+    LeaseError,
     StorageFailedError,
     StorageFormError,
     StorageUnavailableError,
@@ -9,6 +10,7 @@ from actors.storage.errors import (
     StoredReleaseError,
     UnknownReleaseError,
 )
+from actors.storage.leases import Lease, Leases
 from actors.storage.mail import Join, Mail, StoredAnswer, StoredBucket, StoredLetter, Taken
 from actors.storage.records import (
     DAY_S,
@@ -39,6 +41,9 @@ __all__ = [
     "ClientKeyError",
     "ClientState",
     "Join",
+    "Lease",
+    "LeaseError",
+    "Leases",
     "Mail",
     "Outcome",
     "ReleaseRecord",

@@ -44,6 +44,22 @@ class StorageFailedError(SwarmError):
         )
 
 
+class LeaseError(SwarmError):
+    """What only one may do at a time is somebody else's."""
+
+    code = "storage.lease"
+
+    def __init__(self, *, name: str, holder: str, left_s: float | None = None) -> None:
+        left = "" if left_s is None else f", for {left_s:.0f} s more unless it is renewed"
+        super().__init__(
+            f"The lease on {name!r} of this storage is held by {holder}{left}. Only one at a time may hold it: stop "
+            f"that one, or wait until its lease has run out.",
+            name=name,
+            holder=holder,
+            left_s=left_s,
+        )
+
+
 class StorageFormError(SwarmError):
     """Tables of a form that this version does not know."""
 

@@ -10,6 +10,8 @@ from sqlalchemy import delete, select
 
 from actors.storage import tables
 from actors.storage.database import Database
+from actors.storage.errors import LeaseError
+from actors.storage.leases import Lease, holder_of
 
 _TABLE = tables.facts
 
@@ -36,9 +38,16 @@ class Facts:
         """Give a name its value. None takes it away."""
         self.put_many({name: value})
 
-    def put_many(self, facts: Mapping[str, Any]) -> None:
-        """Give several names their values, all or none."""
+    def put_many(self, facts: Mapping[str, Any], *, under: Lease | None = None) -> None:
+        """Give several names their values, all or none.
+
+        Raises:
+            LeaseError: when the lease that it is done under is somebody else's by now. Nothing is written then.
+        """
         with self._database.write() as connection:
+            held = None if under is None else holder_of(connection, under.name)
+            if under is not None and (held is None or held.holder != under.holder):
+                raise LeaseError(name=under.name, holder="nobody" if held is None else held.holder)
             for name, value in sorted(facts.items()):
                 if value is None:
                     connection.execute(delete(_TABLE).where(_TABLE.c.name == name))

@@ -11,6 +11,7 @@ from actors.storage.claims import Claims
 from actors.storage.clients import Clients
 from actors.storage.database import Database
 from actors.storage.facts import Facts
+from actors.storage.leases import Leases
 from actors.storage.mail import Mail
 from actors.storage.releases import Releases
 from actors.storage.reports import Reports
@@ -26,8 +27,8 @@ class Storage:
     `StorageUnavailableError`; whether to ask again is the caller's to say.
 
     Attributes:
-        clients, submissions, claims, windows, mail, releases, rollouts, reports, appeals, audit, facts: what is stored,
-            by kind.
+        clients, submissions, claims, windows, mail, releases, rollouts, reports, appeals, audit, facts, leases: what is
+            stored, by kind.
     """
 
     def __init__(self, database: Database) -> None:
@@ -43,6 +44,7 @@ class Storage:
         self.appeals = Appeals(database)
         self.audit = Audit(database)
         self.facts = Facts(database)
+        self.leases = Leases(database)
 
     @classmethod
     def open(cls, url: str) -> Self:
