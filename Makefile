@@ -9,6 +9,8 @@ EXTRAS := demo,grpc,parquet,keychain
 export RAY_AUTH_MODE ?= disabled
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV ?= 0
 export RAY_USAGE_STATS_ENABLED ?= 0
+# Images for containers often set it. Tests start some hundred processes, and each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check bench format clean
 
@@ -35,13 +37,25 @@ else
 	$(BIN)/python -m pytest -m e2e
 endif
 
+# Each check says all that it has to say, and all are made, whatever one of them finds.
+CHECKS := lint format imports types conventions registry dashboards
 check: $(STAMP)
+	@$(MAKE) --no-print-directory --keep-going --jobs=$(shell nproc) --output-sync=target $(CHECKS:%=check-%)
+
+.PHONY: $(CHECKS:%=check-%)
+check-lint:
 	$(BIN)/ruff check .
+check-format:
 	$(BIN)/ruff format --check .
+check-imports:
 	$(BIN)/lint-imports
+check-types:
 	$(BIN)/pyright
+check-conventions:
 	$(BIN)/swarmlore registry generate --check
+check-registry:
 	$(BIN)/swarmlore registry check -r registry --future --quiet
+check-dashboards:
 	$(BIN)/python -m dashboards --check
 
 bench: $(STAMP)

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.composer import Composer
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.resolver import Resolver
 
 LARGEST_FILE = 16 * 2**20
 """Bytes of a file that is read; the largest file of OpenTelemetry's own conventions has 60 kB."""
@@ -27,6 +29,7 @@ _FLOAT = re.compile(r"[-+]?(([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[0-9]+[e
 _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _BASES = {"0x": 16, "0o": 8, "0b": 2}
 _LARGEST_INT = 2**63
+_QUICK: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may have been built without libyaml
 
 
 class DocumentError(Exception):
@@ -42,13 +45,18 @@ class Place:
     line: int
 
 
-class _Loader(yaml.SafeLoader):
-    """Composes nodes and leaves every plain scalar untyped; `scalar` decides.
+class _Nodes(Composer, Resolver):
+    """Composes the events of a parser to nodes and leaves every plain scalar untyped; `scalar` decides.
 
-    libyaml's loader is faster, and overruns the stack where a file nests deeply.
+    libyaml has a composer too, which overruns the stack where a file nests deeply.
     """
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012, as in PyYAML
+
+    def __init__(self, events: Any) -> None:
+        Composer.__init__(self)
+        Resolver.__init__(self)
+        self.check_event, self.peek_event, self.get_event = events.check_event, events.peek_event, events.get_event
 
 
 class Document:
@@ -65,11 +73,7 @@ class Document:
         self._text = text
         self._bytes = len(text) == len(text.encode())
         try:
-            loader = _Loader(text)
-            try:
-                self.root: Node | None = loader.get_single_node()
-            finally:
-                loader.dispose()
+            self.root: Node | None = _composed(text)
         except RecursionError:
             raise DocumentError("recursion limit exceeded") from None
         except yaml.YAMLError as error:
@@ -99,6 +103,17 @@ class Document:
             return Place(offset=start, length=end - start, line=node.start_mark.line + 1)
         offset = len(self._text[:start].encode())
         return Place(offset=offset, length=len(self._text[start:end].encode()), line=node.start_mark.line + 1)
+
+
+def _composed(text: str) -> Node | None:
+    """The root of the one document in a text.
+
+    What libyaml's parser refuses is read again by PyYAML's own, which is much slower and says what is wrong.
+    """
+    try:
+        return _Nodes(_QUICK(text)).get_single_node()
+    except yaml.YAMLError:
+        return _Nodes(yaml.SafeLoader(text)).get_single_node()
 
 
 def _refuse(root: Node) -> None:

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from yaml.nodes import MappingNode
+import yaml
+from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from telemetry.checker import documents
-from telemetry.checker.documents import Document, DocumentError, value
+from telemetry.checker.documents import Document, DocumentError, scalar, value
+
+ROOT = Path(__file__).parents[3]
+REGISTRIES = [*ROOT.glob("registry/*.yaml"), *Path(__file__).parent.glob("registries/**/*.yaml")]
 
 
 def read(text: str) -> Any:
@@ -79,6 +83,26 @@ def test_aliases_that_unfold_without_end_are_refused() -> None:
     lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 30)]
     with pytest.raises(DocumentError, match="repetition limit exceeded"):
         Document("\n".join(lines))
+
+
+@pytest.mark.parametrize("path", sorted(REGISTRIES), ids=lambda path: "/".join(path.parts[-3:]))
+def test_both_parsers_find_the_same_at_the_same_places(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found() -> list[object]:
+        document = Document.read(path)
+        waiting, seen = [document.root], list[object]()
+        while waiting:
+            node = waiting.pop()
+            assert node is not None
+            seen.append((node.tag, document.place(node), isinstance(node, ScalarNode) and scalar(node)))
+            if isinstance(node, SequenceNode):
+                waiting += node.value
+            elif isinstance(node, MappingNode):
+                waiting += [part for pair in node.value for part in pair]
+        return seen
+
+    quick = found()
+    monkeypatch.setattr(documents, "_QUICK", yaml.SafeLoader)
+    assert found() == quick
 
 
 def test_places_are_in_bytes() -> None:
