@@ -46,9 +46,7 @@ def pattern_findings(found: Found, private: Found, plan: PatternsPlan) -> str:
     alone, known = figure(ISOLATED), figure(ISOLATED, "known")
     doubt, counted = figure(FEDERATED, "doubt"), figure(FEDERATED, "counted")
     near = f"A release's success rates are {figure(FEDERATED):.3f} from the pooled ones; those of one installation are "
-    sure = (
-        f"Its confidences are {doubt:.3f} below the pooled ones: each installation is sure of little, and "
-    )
+    sure = f"Its confidences are {doubt:.3f} below the pooled ones: each installation is sure of little, and "
     lines = [
         near + f"{alone:.3f} off, of the {known:.0%} of patterns that it knows.",
         sure + f"their mean is no surer. Made of its rates and counts they are {counted:.3f} off.",
