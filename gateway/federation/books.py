@@ -12,6 +12,7 @@ from federation.errors import SettingError
 from gateway.federation.clerk_state import State
 from gateway.federation.clerk_telling import ClerkTelling
 from gateway.federation.desk import Desk
+from gateway.federation.tenure import Tenure
 
 STATE = "clerk"
 """Fact that the state is kept under; the others are for the doors, which read no more than they need."""
@@ -24,10 +25,11 @@ class Books:
         storage: where.
         desk: with the operators' requests.
         tell: of pauses that begin and end.
+        tenure: without which nothing is written; None where there cannot be another clerk.
     """
 
-    def __init__(self, storage: Storage, desk: Desk, tell: ClerkTelling) -> None:
-        self._storage, self._desk, self._tell = storage, desk, tell
+    def __init__(self, storage: Storage, desk: Desk, tell: ClerkTelling, tenure: Tenure | None = None) -> None:
+        self._storage, self._desk, self._tell, self._tenure = storage, desk, tell, tenure
         self._kept: State | None = None
 
     @property
@@ -47,9 +49,14 @@ class Books:
         return None if found is None else State.from_dict(found)
 
     async def keep(self, state: State, **further: Mapping[str, Any] | None) -> None:
-        """Write the state down, with what the doors are told, and further facts: all of it or nothing."""
+        """Write the state down, with what the doors are told, and further facts: all of it or nothing.
+
+        Raises:
+            LeaseError: when another clerk has taken over.
+        """
         facts: dict[str, Any] = {STATE: state.to_dict(), **state.told(), **further}
-        await asyncio.to_thread(self._storage.facts.put_many, facts)
+        under = None if self._tenure is None else self._tenure.lease
+        await asyncio.to_thread(partial(self._storage.facts.put_many, facts, under=under))
         before, self._kept = self._kept, state
         self._tell.state(before, state)
 

@@ -1,9 +1,9 @@
 """The clerk of a federation: keeps its hours. Windows, rounds, releases, rollouts, standings, and what operators ask.
 
-There is one, in the process that runs the federation. What to do next is `gateway.federation.schedule`'s decision;
-here it is done, and written down afterwards. Each step can be done twice: the swarm runs a round once for each
-request id, files and records are written once, and a rollback looks for its own release before it makes one. So
-the clerk may be killed anywhere, and the next one goes on.
+There is one at a time (`Tenure`), in the process that runs the federation. What to do next is decided by
+`gateway.federation.schedule`; here it is done, and written down afterwards. Each step can be done twice: the swarm runs
+a round once for each request id, files and records are written once, and a rollback looks for its own release before it
+makes one. So the clerk may be killed anywhere, and the next one goes on.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from actors.cluster import NoSwarmError
 from actors.releases import UnknownReleaseError as GoneReleaseError
 from actors.storage import (
     ClientState,
+    LeaseError,
     ReleaseRecord,
     ReleaseStore,
     Storage,
@@ -70,6 +71,7 @@ from gateway.federation.schedule import (
 )
 from gateway.federation.sorting import Sorter
 from gateway.federation.standings import Standings
+from gateway.federation.tenure import Tenure
 from telemetry import Telemetry
 from telemetry.semconv import RolloutDecision, WindowEnding
 from workloads.patterns import KeySpace
@@ -91,6 +93,7 @@ class Clerk:
         regions: of the federation's doors.
         settings: the figures.
         sorter: that has clients summed in secret before a round; None where they submit.
+        tenure: of this clerk, begun; None where there cannot be another one.
         telemetry: of this process.
         clock: seconds since 1970.
         sleep: waits for so many seconds.
@@ -107,19 +110,20 @@ class Clerk:
         regions: tuple[str, ...] = ("global",),
         settings: ClerkSettings | None = None,
         sorter: Sorter | None = None,
+        tenure: Tenure | None = None,
         telemetry: Telemetry | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self.settings = settings or ClerkSettings()
         self._swarm, self._storage, self._clock, self._sleep = swarm, storage, clock, sleep
-        self._regions, self._sorter = regions, sorter
+        self._regions, self._sorter, self._tenure = regions, sorter, tenure
         self._tell = ClerkTelling(telemetry)
         self._publisher = Publisher(swarm, storage, files, key, space=space)
         self._launching = Launching(storage, self.settings)
         self._standings = Standings(swarm, storage, self._tell)
         self._desk = Desk(storage, keep=self.settings.keep_answers)
-        self._books = Books(storage, self._desk, self._tell)
+        self._books = Books(storage, self._desk, self._tell, tenure)
         self._lookout = Lookout(
             storage, self._desk, self._publisher, self._launching, self._tell, regions=regions, settings=self.settings
         )
@@ -131,6 +135,8 @@ class Clerk:
 
     async def start(self) -> None:
         """Publish the genesis if nothing is published, open the first window, or take up what was left."""
+        if self._tenure is not None:
+            await self._tenure.renew()
         now = self._clock()
         found = await self._books.read()
         state = clerk_state.opened(now, settings=self.settings) if found is None else found
@@ -160,7 +166,9 @@ class Clerk:
         """Return at once: what was under way is taken up by the next clerk."""
 
     async def turn(self) -> Step:
-        """Do the one thing that is due next. Returns what it was."""
+        """Do the one thing that is due next. Returns what it was; a `LeaseError` says that another has taken over."""
+        if self._tenure is not None:
+            await self._tenure.renew()
         now = self._clock()
         seen, rollout = await asyncio.to_thread(self._lookout.look, self.state, now)
         step = next_step(self.state, seen, now=now, settings=self.settings)
@@ -355,7 +363,7 @@ class Clerk:
                     await self._standings.order(str(request.arguments.get("client")), ClientState.ACTIVE, now)
                 case other:
                     raise SettingError(name="what", found=other, needed="round, rollback, pause, resume, ...")
-        except StorageUnavailableError:
+        except (StorageUnavailableError, LeaseError):
             raise
         except SwarmError as error:
             await self._books.answer(request.id, now, code=error.code, detail=str(error))

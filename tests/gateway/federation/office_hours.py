@@ -22,6 +22,7 @@ from gateway.federation.clerk import Clerk
 from gateway.federation.clerk_state import ClerkSettings
 from gateway.federation.publishing import federation_key
 from gateway.federation.schedule import Step, Wait
+from gateway.federation.tenure import Tenure
 from workloads.patterns import KeySpace, PatternsWorkload
 from workloads.patterns.rows import columns
 
@@ -148,7 +149,7 @@ class OfficeHours:
         self._watch()
         self.clerk = self.hired()
 
-    def hired(self) -> Clerk:
+    def hired(self, tenure: Tenure | None = None) -> Clerk:
         """Another clerk, who knows what is written down."""
         return Clerk(
             self.swarm,  # type: ignore[arg-type]
@@ -157,8 +158,9 @@ class OfficeHours:
             KEY,
             space=SPACE,
             settings=self.settings,
+            tenure=tenure,
             clock=lambda: self.now,
-            sleep=self._sleep,
+            sleep=self.sleep,
         )
 
     async def start(self) -> None:
@@ -230,7 +232,7 @@ class OfficeHours:
                         self.deaths += 1
                         self.clerk = self.hired()
 
-    async def _sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now += seconds
 

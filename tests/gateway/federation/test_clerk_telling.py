@@ -35,7 +35,7 @@ class Told(OfficeHours):
             settings=self.settings,
             telemetry=self.capture.telemetry,
             clock=lambda: self.now,
-            sleep=self._sleep,
+            sleep=self.sleep,
         )
 
 
