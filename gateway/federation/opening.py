@@ -20,7 +20,7 @@ from gateway.guard import checked_token, is_loopback
 
 if TYPE_CHECKING:
     from actors import SwarmConfig
-    from gateway.federation.schedule import ClerkSettings
+    from gateway.federation.clerk_state import ClerkSettings
     from telemetry import TelemetryConfig
     from workloads.patterns import KeySpace
 
@@ -62,6 +62,7 @@ class Opening:
     epsilon_year: float = 8.0
     seed: int = 0
     run_id: str = "swarm"
+    stand_by: bool = True
     otlp: str | None = None
 
     @property
@@ -146,7 +147,7 @@ class Opening:
 
     def clerk(self) -> ClerkSettings:
         """The hours that the clerk keeps."""
-        from gateway.federation.schedule import ClerkSettings
+        from gateway.federation.clerk_state import ClerkSettings
 
         return ClerkSettings(
             interval_s=self.interval_s,

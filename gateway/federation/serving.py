@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.federation.clerk import Clerk
     from gateway.federation.opening import Opening
     from gateway.federation.settings import DoorSettings
+    from gateway.federation.tenure import Tenure
     from gateway.federation.transport import Tls
     from telemetry import Telemetry
 
@@ -116,6 +117,12 @@ def serve(
     epsilon_year: Annotated[
         float, typer.Option("--epsilon-year", min=0.0, help="Of a year; when it is spent, rounds pause.")
     ] = 8.0,
+    stand_by: Annotated[
+        bool,
+        typer.Option(
+            "--stand-by/--no-stand-by", help="Where another one runs this federation: wait until it ends, or give up."
+        ),
+    ] = True,
     address: Annotated[
         str,
         typer.Option("--address", help="Ray: local for a cluster of its own that ends with the command, or HOST:PORT."),
@@ -162,6 +169,7 @@ def serve(
             epsilon_year=epsilon_year,
             seed=seed,
             run_id=run_id,
+            stand_by=stand_by,
             otlp=otlp,
         )
         await federate(opening, address, output)
@@ -175,12 +183,14 @@ async def federate(opening: Opening, address: str, output: Output) -> None:
     Raises:
         SettingError, ExtraError: for options that do not go together.
         BindError: when the address cannot be listened on.
+        LeaseError: when another one runs this federation, and it is not waited for, or has taken over.
         WorkerError: when the processes that serve the door do not come up, or do not stay.
     """
     from actors.cluster import stored_secret
     from actors.storage import ReleaseStore, Storage
     from gateway.federation.clerk import Clerk
     from gateway.federation.publishing import federation_key
+    from gateway.federation.tenure import Tenure
     from gateway.federation.transport import reserved
     from telemetry import Telemetry, semconv
 
@@ -188,11 +198,14 @@ async def federate(opening: Opening, address: str, output: Output) -> None:
     config, hours, tls = opening.swarm(told), opening.clerk(), opening.tls
     if tls is not None:
         tls.context()  # what is wrong with the files is said now, and once
-    with contextlib.ExitStack() as held:
+    async with contextlib.AsyncExitStack() as held:
         bound = held.enter_context(reserved(opening.host, opening.port))
         door = opening.door(told)
         storage = held.enter_context(Storage.open(opening.storage_url))
         files = ReleaseStore(opening.releases_url)
+        tenure = Tenure(storage)
+        await tenure.begin(wait=opening.stand_by, told=lambda error: output.note(f"waiting: {error}"))
+        held.push_async_callback(tenure.end)
         telemetry = Telemetry.start(told, actor_kind=semconv.ActorKind.CLERK, instance=CLERK)
         held.callback(telemetry.stop)
         swarm = await _begun(config, address, output)
@@ -206,10 +219,11 @@ async def federate(opening: Opening, address: str, output: Output) -> None:
                     space=opening.space,
                     regions=opening.regions,
                     settings=hours,
+                    tenure=tenure,
                     telemetry=telemetry,
                 )
                 await clerk.start()
-                await _served(opening, door, bound.getsockname()[1], tls, swarm, storage, clerk, telemetry, output)
+                await _served(opening, door, bound.getsockname()[1], tls, swarm, storage, clerk, tenure, telemetry, output)
         finally:
             await swarm.stop()
 
@@ -230,6 +244,7 @@ async def _served(
     swarm: Swarm,
     storage: Storage,
     clerk: Clerk,
+    tenure: Tenure,
     telemetry: Telemetry,
     output: Output,
 ) -> None:
@@ -268,6 +283,7 @@ async def _served(
             output.note("there is no operators' token, so there are no operations: give --operator-token-file")
         await _until_one_ends(
             clerk.run(),
+            tenure.keep(),
             workers.watch(),
             leaving(Snapshots(door.scrapes or opening.state_dir / "scrapes"), CLERK, telemetry, others=measured),
         )
