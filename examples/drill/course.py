@@ -18,7 +18,7 @@ from examples.drill.ingestion import take_in
 from examples.drill.parts import FEATURES, Systems, TornWorkload, write_experiences
 from examples.drill.private import private_config, spend
 from examples.drill.troublemakers import Script, Trouble, Troublemakers
-from examples.drill.window import streamed, windows
+from examples.drill.window import secured, streamed, windows
 from federation.errors import SwarmError
 from gateway.learning import agent_names
 from gateway.metrics import Gathering
@@ -79,9 +79,9 @@ async def drill(endpoint: str, folder: Path, say: Say = print) -> None:
     async with _swarm(private_config(AGENTS, folder / "private", telemetry)) as swarm:
         await spend(swarm, say)
         await _drained(swarm, say)
-    for streaming, course in ((False, windows), (True, streamed)):
-        below = folder / ("streamed" if streaming else "federated")
-        config = federated_config(below, telemetry, streaming=streaming)
+    for name, course in (("federated", windows), ("streamed", streamed), ("secured", secured)):
+        below = folder / name
+        config = federated_config(below, telemetry, streaming=course is streamed, secure=course is secured)
         async with _swarm(config) as swarm, federated(swarm, config, below) as federation:
             await course(federation, say)
             await _drained(swarm, say)

@@ -20,6 +20,7 @@ import uvicorn
 from actors import Swarm, SwarmConfig
 from actors.config import FederationConfig
 from actors.privacy import PrivacyConfig
+from actors.secure import SecureConfig
 from actors.storage import ReleaseStore, Storage
 from federation.identity import Secret, SigningKey
 from federation.rollout import Rollout, Stage
@@ -31,6 +32,7 @@ from gateway.federation.publishing import federation_key
 from gateway.federation.schedule import ClerkSettings
 from gateway.federation.scrape import Snapshots, leaving
 from gateway.federation.settings import DoorSettings
+from gateway.federation.sorting import Sorter
 from gateway.metrics import Gathering
 from telemetry import Telemetry, TelemetryConfig
 from telemetry.semconv import ActorKind
@@ -138,19 +140,22 @@ class Federated:
         await self.looked()
 
 
-def federated_config(folder: Path, telemetry: TelemetryConfig, *, streaming: bool = False) -> SwarmConfig:
-    """The swarm of a federation in a folder: one with private rounds, or one that sums groups as they come in."""
+def federated_config(
+    folder: Path, telemetry: TelemetryConfig, *, streaming: bool = False, secure: bool = False
+) -> SwarmConfig:
+    """The swarm of a federation in a folder: with private rounds, with groups summed as they come in, or in secret."""
     workload = PatternsWorkload(space=STANDARD)
     return SwarmConfig(
-        workload=GroupedPatternsWorkload.of(workload) if streaming else workload,
+        workload=GroupedPatternsWorkload.of(workload) if streaming or secure else workload,
         federation=FederationConfig(
             storage=f"sqlite:///{folder}/federation.sqlite",
             regions=REGIONS,
             streaming=streaming,
             groups=4,
             fold_every_s=0.2,
+            secure=SecureConfig(size=CLIENTS // len(REGIONS), liars=1, dropped=1) if secure else None,
         ),
-        privacy=None if streaming else PrivacyConfig(epsilon_round=4.0, epsilon_period=16.0, radius=2.0),
+        privacy=None if streaming or secure else PrivacyConfig(epsilon_round=4.0, epsilon_period=16.0, radius=2.0),
         run="drill-federated",
         linger_s=0.2,
         state_dir=folder / "state",
@@ -196,6 +201,18 @@ async def federated(
             settings=ClerkSettings(
                 interval_s=INTERVAL_S, stages=STAGES, pulse_s=0.05, write_again_s=(0.05,), tidy_s=INTERVAL_S
             ),
+            sorter=None
+            if config.federation.secure is None
+            else Sorter(
+                storage,
+                config.federation.secure,
+                run=config.run,
+                keys=len(space.keys),
+                regions=REGIONS,
+                telemetry=clerks,
+                clock=clock,
+                pulse_s=0.05,
+            ),
             telemetry=clerks,
             clock=clock,
         )
@@ -234,6 +251,7 @@ def _settings(
         public_key=key.public,
         regions=REGIONS,
         space=config.workload.space,
+        secure=config.federation.secure,
         operator_token=hashlib.sha256(OPERATOR.encode()).digest(),
         scrapes=scrapes,
         telemetry=config.telemetry,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
-from examples.drill.federated import CLIENTS, INTERVAL_S, STAGE_S, Federated, experiences
+from examples.drill.federated import CLIENTS, INTERVAL_S, REGIONS, STAGE_S, Federated, experiences
 from federation.errors import SwarmError
 from gateway.client import FederationClient
+from gateway.client.participation import ParticipationSettings
 from gateway.client.protocol import Session
 from gateway.federation.lookout import CENSUS_S
 from gateway.federation.settings import PREFIX, Limits
@@ -38,6 +40,25 @@ async def streamed(federation: Federated, say: Say) -> None:
     """One window whose submissions are summed in groups as they come."""
     await _come(federation, say)
     await _release(federation, say, "1.0.1")
+
+
+async def secured(federation: Federated, say: Say) -> None:
+    """One window whose clients are summed in secret, a bucket for each region."""
+    await _come(federation, say)
+    await federation.all(_caught_up)
+    for place, client in enumerate(federation.clients):
+        await asyncio.to_thread(client.learn, experiences(place))
+    asked = ParticipationSettings(members=CLIENTS // len(REGIONS), rows=4)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        parts = [pool.submit(client.participate, asked) for client in federation.clients]
+        await federation.until(lambda: federation.storage.mail.count_joined() == CLIENTS, "heard of everybody")
+        await federation.passes(INTERVAL_S + 1)
+        found = [await asyncio.wrap_future(part) for part in parts]
+    await federation.until(
+        lambda: (newest := federation.storage.releases.latest()) is not None and newest.version == "1.0.1",
+        "published 1.0.1",
+    )
+    say(f"{sum(one.status == 'done' for one in found)} clients summed in secret -> 1.0.1")
 
 
 async def _come(federation: Federated, say: Say) -> None:

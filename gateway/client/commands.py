@@ -163,6 +163,12 @@ def push(
     task_type: TaskType = "other",
     strict: Strict = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="Take part in the secret sums of the open round; it takes until its end.")
+    ] = False,
+    members: Annotated[
+        int, typer.Option("--members", min=4, help="With --secure: take part in buckets of so many, or more.")
+    ] = 8,
     as_json: AsJson = False,
 ) -> None:
     """Send what differs from the release, and what waits and is due."""
@@ -176,6 +182,9 @@ def push(
         if dry_run:
             output.document(show_delta(delta, output))
             return
+        if secure:
+            _participate(client, members, output)
+            return
         flushed = client.flush()
         found = client.push(delta)
         output.document({"flushed": [pushed_facts(one) for one in flushed], "pushed": pushed_facts(found)})
@@ -185,6 +194,27 @@ def push(
             raise found.error
 
     _with_client(context, work, as_json)
+
+
+def _participate(client: FederationClient, members: int, output: Output) -> None:
+    from dataclasses import asdict
+
+    from gateway.client.errors import ParticipationError
+    from gateway.client.participation import ParticipationSettings
+
+    wanted = ParticipationSettings(members=members, rows=members // 2 + 1)
+    with output.progress("taking part in the round's secret sums"):
+        found = client.participate(wanted)
+    output.document({"participated": asdict(found)})
+    if found.status == "failed":
+        raise ParticipationError(round=found.round or 0, found=f"its bucket gave no sum ({found.code})")
+    if found.drawn is False:
+        output.note("the server did not draw the buckets as it had committed itself to: tell who runs the federation")
+    output.text(
+        "nothing new to tell"
+        if found.status == "nothing"
+        else f"{found.keys} patterns are in the sum of {found.members} members, in round {found.round}"
+    )
 
 
 def pull(context: typer.Context, as_json: AsJson = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from gateway.guard import checked_token, is_loopback
 
 if TYPE_CHECKING:
     from actors import SwarmConfig
+    from actors.secure import SecureConfig
     from gateway.federation.clerk_state import ClerkSettings
     from telemetry import TelemetryConfig
     from workloads.patterns import KeySpace
@@ -42,6 +43,11 @@ class Opening:
     regions: tuple[str, ...] = ("global",)
     streaming: bool = False
     groups: int = 16
+    secure: bool = False
+    bucket_size: int = 16
+    bucket_liars: int = 2
+    bucket_dropped: int = 3
+    stage_s: float = 60.0
     tls_cert: Path | None = None
     tls_key: Path | None = None
     client_ca: Path | None = None
@@ -110,11 +116,43 @@ class Opening:
 
         return STANDARD if self.keys is None else key_space(self.keys)
 
+    @property
+    def sums(self) -> SecureConfig | None:
+        """How clients are summed in secret; None where they submit.
+
+        Raises:
+            SettingError: for options that do not hold, or do not go together.
+        """
+        if not self.secure:
+            return None
+        from pydantic import ValidationError
+
+        from actors.secure import SecureConfig
+
+        if self.streaming:
+            needed = "left out with --secure: what is folded as it comes is seen, and what is summed in secret is not"
+            raise SettingError(name="streaming", found=True, needed=needed)
+        if self.epsilon > 0:
+            needed = "0 with --secure: noise is for a bound of each client's row, which nobody can hold a masked one to"
+            raise SettingError(name="epsilon", found=self.epsilon, needed=needed)
+        if self.min_participants < self.bucket_size:
+            needed = f"{self.bucket_size} or more, the members of one bucket (--bucket-size)"
+            raise SettingError(name="min-participants", found=self.min_participants, needed=needed)
+        try:
+            return SecureConfig(
+                size=self.bucket_size, liars=self.bucket_liars, dropped=self.bucket_dropped, stage_s=self.stage_s
+            )
+        except ValidationError as error:
+            found = f"{self.bucket_size}, {self.bucket_liars} and {self.bucket_dropped}"
+            told = "; ".join(one["msg"] for one in error.errors(include_url=False))
+            raise SettingError(name="bucket-size, -liars and -dropped", found=found, needed=told) from None
+
     def swarm(self, telemetry: TelemetryConfig) -> SwarmConfig:
         """The configuration of the swarm behind the door."""
         from actors import SwarmConfig
         from actors.config import FederationConfig
         from actors.privacy import PrivacyConfig
+        from federation.rules import Median
         from workloads.patterns import GroupedPatternsWorkload, PatternsWorkload, RoundSettings
 
         rounds = RoundSettings(
@@ -123,8 +161,12 @@ class Opening:
             interval_s=self.interval_s,
             staleness_s=self.staleness_s,
         )
+        sums = self.sums
         workload = PatternsWorkload(space=self.space, rounds=rounds)
-        if self.streaming:
+        if sums is not None:
+            # A bucket with a liar in it is anything: only a rule that bears that is of use.
+            workload = replace(workload, inner=Median())
+        if self.streaming or sums is not None:
             workload = GroupedPatternsWorkload.of(workload)
         privacy = None
         if self.epsilon > 0 and self.streaming:
@@ -135,7 +177,11 @@ class Opening:
         return SwarmConfig(
             workload=workload,
             federation=FederationConfig(
-                storage=self.storage_url, regions=self.regions, streaming=self.streaming, groups=self.groups
+                storage=self.storage_url,
+                regions=self.regions,
+                streaming=self.streaming,
+                groups=self.groups,
+                secure=sums,
             ),
             privacy=privacy,
             run=self.run_id,
@@ -172,6 +218,7 @@ class Opening:
             space=self.space,
             operator_token=_hashed(self.operator_token_file, OPERATOR_VARIABLE, "operator-token-file"),
             enrolment_code=_hashed(self.enrolment_code_file, ENROLMENT_VARIABLE, "enrolment-code-file", _SHORTEST_CODE),
+            secure=self.sums,
             limits=Limits(enrolments=self.enrolments, staleness_s=self.staleness_s, windows=max(1, windows)),
             scrapes=self.state_dir.resolve() / SCRAPES,
             telemetry=telemetry,

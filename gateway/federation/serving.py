@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.federation.clerk import Clerk
     from gateway.federation.opening import Opening
     from gateway.federation.settings import DoorSettings
+    from gateway.federation.sorting import Sorter
     from gateway.federation.tenure import Tenure
     from gateway.federation.transport import Tls
     from telemetry import Telemetry
@@ -55,6 +56,25 @@ def serve(
     groups: Annotated[
         int, typer.Option("--groups", min=1, help="Groups that a region's clients are summed in, with --streaming.")
     ] = 16,
+    secure: Annotated[
+        bool,
+        typer.Option(
+            "--secure",
+            help="Sum clients in secret, in random buckets: no single update is seen. Needs --epsilon 0, and "
+            "--min-participants of three buckets or more to bear liars.",
+        ),
+    ] = False,
+    bucket_size: Annotated[
+        int, typer.Option("--bucket-size", min=4, max=1024, help="Members of a bucket, at least, with --secure.")
+    ] = 16,
+    bucket_liars: Annotated[
+        int, typer.Option("--bucket-liars", min=0, help="Liars in a bucket that its members are hidden from.")
+    ] = 2,
+    bucket_dropped: Annotated[int, typer.Option("--bucket-dropped", min=0, help="Drop-outs that a bucket bears.")] = 3,
+    bucket_stage: Annotated[
+        float,
+        typer.Option("--bucket-stage", min=0.1, max=3600, help="Seconds that members have for each of four answers."),
+    ] = 60.0,
     tls_cert: Annotated[
         Path | None, typer.Option("--tls-cert", help="Certificate chain, PEM. TLS 1.3 only.", dir_okay=False)
     ] = None,
@@ -149,6 +169,11 @@ def serve(
             regions=tuple(region or ("global",)),
             streaming=streaming,
             groups=groups,
+            secure=secure,
+            bucket_size=bucket_size,
+            bucket_liars=bucket_liars,
+            bucket_dropped=bucket_dropped,
+            stage_s=bucket_stage,
             tls_cert=tls_cert,
             tls_key=tls_key,
             client_ca=client_ca,
@@ -219,6 +244,7 @@ async def federate(opening: Opening, address: str, output: Output) -> None:
                     space=opening.space,
                     regions=opening.regions,
                     settings=hours,
+                    sorter=_sorter(opening, storage, telemetry),
                     tenure=tenure,
                     telemetry=telemetry,
                 )
@@ -226,6 +252,37 @@ async def federate(opening: Opening, address: str, output: Output) -> None:
                 await _served(opening, door, bound.getsockname()[1], tls, swarm, storage, clerk, tenure, telemetry, output)
         finally:
             await swarm.stop()
+
+
+def _sorter(opening: Opening, storage: Storage, telemetry: Telemetry) -> Sorter | None:
+    """Who has clients summed in secret; None where they submit."""
+    from gateway.federation.sorting import Sorter
+
+    sums = opening.sums
+    if sums is None:
+        return None
+    keys = len(opening.space.keys)
+    return Sorter(storage, sums, run=opening.run_id, keys=keys, regions=opening.regions, telemetry=telemetry)
+
+
+def _bound(opening: Opening, output: Output) -> dict[str, Any]:
+    """What secret sums bear, told and as facts; nothing without them."""
+    from federation.rules import Median
+
+    sums, least = opening.sums, opening.min_participants
+    if sums is None:
+        return {}
+    borne = sums.borne(least, rule=Median())
+    found = sums.bound(least, liars=borne + 1, rule=Median())
+    output.text(
+        f"summed in secret: {least} clients are {found.buckets} buckets of {sums.size} or more, whose medians bear "
+        f"{borne} lying clients for certain; {borne + 1} are too many with a chance of {found.chance_lost:.1%}"
+    )
+    if borne < 1:
+        output.note(
+            f"{found.buckets} buckets bear no lying client at all: raise --min-participants to {3 * sums.size} or more"
+        )
+    return {"secure": {"buckets": found.buckets, "size": sums.size, "borne": borne, "lost": found.chance_lost}}
 
 
 async def _begun(config: Any, address: str, output: Output) -> Swarm:
@@ -274,7 +331,7 @@ async def _served(
             "address": swarm.facts["address"],
             "state_dir": str(opening.state_dir),
         }
-        output.event("serving", facts)
+        output.event("serving", facts | _bound(opening, output))
         output.text(
             f"federation of run {opening.run_id} on {url}, release {facts['version']}, window {facts['window']}"
         )
