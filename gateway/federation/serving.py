@@ -249,7 +249,9 @@ async def federate(opening: Opening, address: str, output: Output) -> None:
                     telemetry=telemetry,
                 )
                 await clerk.start()
-                await _served(opening, door, bound.getsockname()[1], tls, swarm, storage, clerk, tenure, telemetry, output)
+                await _served(
+                    opening, door, bound.getsockname()[1], tls, swarm, storage, clerk, tenure, telemetry, output
+                )
         finally:
             await swarm.stop()
 

@@ -316,6 +316,9 @@ def test_a_server_that_is_killed_goes_on_where_it_was(
         fleet = Fleet(federation, tmp_path, 10)
         fleet.join()
         fleet.live()
+        second = ["federation", "serve", "--port", "0", "--no-stand-by"]
+        refused = swarmlore.error(disk, *second, code=11)
+        assert (refused["code"], refused["name"]) == ("storage.lease", "clerk")
         fleet.push()
         deadline = time.monotonic() + PATIENCE_S
         while federation.status()["window"]["number"] == 1 and time.monotonic() < deadline:
