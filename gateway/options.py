@@ -58,7 +58,8 @@ KeyFile = Annotated[
     Path | None,
     typer.Option(
         "--keys",
-        help="For patterns: a file with a type::category a line, as tool::Read; by default those of coding agents.",
+        help="For patterns: a file with a type::category a line, as tool::Read, and its domain, if it has one; by "
+        "default those of coding agents.",
         dir_okay=False,
     ),
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ from gateway.ingestion import MOST_SPANS, Reading, assembled, lines
 if TYPE_CHECKING:
     from federation.rules import Rule
     from workloads.patterns import GivenExperiences, KeySpace, PatternsWorkload
+    from workloads.patterns.key_space import Domain
 
+_VERSION = re.compile(r"\d{1,6}\.\d{1,6}")
 _OTLP = ("resourceSpans", "resourceLogs", "resource_spans", "resource_logs")
 
 
@@ -64,22 +67,65 @@ def patterns(
 
 
 def key_space(path: Path) -> KeySpace:
-    """The key space in a file: a ``type::category`` a line, ``#`` before what is no key; `other` of each type is added.
+    """The key space in a file: a ``type::category`` a line, and after it the domain it belongs to, if it has one.
+
+    ``#`` begins what is no key, and `other` of each type is added. A line ``version 1.1`` begins what that version of
+    the schema added: a fleet's file grows at its end, and releases of before go on. Such a line above all keys says
+    which version the file begins with; without it that is 1.0.
 
     Raises:
-        SettingError: when it cannot be read, or a line is no key.
+        SettingError: when it cannot be read, a line is no key, or a key has no place of its own.
     """
     from workloads.patterns import KeySpace, PatternType
     from workloads.patterns.key_space import OTHER, key_of
 
     try:
-        found = [line.strip() for line in path.read_text().splitlines()]
+        found = [line.partition("#")[0].split() for line in path.read_text().splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(name="keys", found=str(path), needed=f"a file that can be read ({error})") from error
-    named = {line for line in found if line and not line.startswith("#")}
+    parts: list[tuple[str, set[str]]] = [("1.0", {key_of(kind, OTHER) for kind in PatternType})]
+    domains: dict[str, str] = {}
+    named = 0
+    for words in filter(None, found):
+        first, *rest = words
+        if first == "version":
+            version = _version(rest, after=parts[-1][0] if named else None)
+            if named:
+                parts.append((version, set()))
+            else:
+                parts = [(version, parts[0][1])]
+            continue
+        if len(rest) > 1 or any(first in keys for _, keys in parts[:-1]):
+            needed = "type::category and a domain, if any, each key below one version only"
+            raise SettingError(name="keys", found=" ".join(words)[:100], needed=needed)
+        parts[-1][1].add(first)
+        domains.update({first: rest[0]} if rest else {})
+        named += 1
     if not named:
         raise SettingError(name="keys", found=f"{path}, which names none", needed="a type::category a line")
-    return KeySpace(version="1.0", keys=tuple(sorted(named | {key_of(kind, OTHER) for kind in PatternType})))
+    ordered = tuple(key for _, keys in parts for key in sorted(keys))
+    return KeySpace(version=parts[-1][0], keys=ordered, domains=_domains(domains))
+
+
+def _domains(found: Mapping[str, str]) -> tuple[tuple[str, Domain], ...]:
+    from workloads.patterns.key_space import Domain
+
+    unknown = [name for name in found.values() if name not in set(Domain)]
+    if unknown:
+        raise SettingError(name="domain of a key", found=unknown[0][:40], needed=f"one among {', '.join(Domain)}")
+    return tuple((key, Domain(name)) for key, name in found.items())
+
+
+def _version(words: Sequence[str], *, after: str | None) -> str:
+    """What a line says of the version; a later one has to be a higher minor version."""
+    text = words[0] if len(words) == 1 else " ".join(words)
+    if _VERSION.fullmatch(text):
+        major, minor = text.split(".")
+        before = (after or f"{major}.-1").split(".")
+        if major == before[0] and int(minor) > int(before[1]):
+            return text
+    needed = "major.minor, such as 1.0" if after is None else f"a minor version above {after}, for keys that are added"
+    raise SettingError(name="version of keys", found=text[:40], needed=needed)
 
 
 def is_telemetry(path: Path) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from federation.errors import ExperienceError, ExperienceLineError, SettingError
+from federation.errors import ArtefactError, ExperienceError, ExperienceLineError, SettingError
 from federation.rules import Mean, Median
 from gateway.control import up
 from gateway.output import Output
@@ -20,6 +20,8 @@ from gateway.patterns import is_telemetry, key_space, patterns
 from gateway.serving import serve
 from gateway.start import Start, configuration
 from workloads.patterns import PatternsWorkload
+from workloads.patterns.artefact import packed, unpacked
+from workloads.patterns.rows import dimension
 
 
 @pytest.fixture
@@ -118,6 +120,43 @@ def test_keys_come_from_a_file(sessions: Path, tmp_path: Path) -> None:
         key_space(keys)
     with pytest.raises(SettingError, match="nowhere"):
         key_space(tmp_path / "nowhere")
+
+
+def test_a_file_of_keys_grows_at_its_end_and_releases_of_before_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "keys.txt"
+    path.write_text("tool::Read backend  # for servers\ntool::Edit\n")
+    before = key_space(path)
+    assert (before.version, dict(before.domains)) == ("1.0", {"tool::Read": "backend"})
+    path.write_text(path.read_text() + "version 1.1\ntool::Bash\ntool::Awk frontend\n")
+    after = key_space(path)
+    assert after.version == "1.1"
+    assert after.keys == (*before.keys, "tool::Awk", "tool::Bash")
+    assert dict(after.domains) == {"tool::Awk": "frontend", "tool::Read": "backend"}
+    row = np.full(dimension(len(before.keys)), 0.5, np.float32)
+    moved = unpacked(after, packed(before, row))
+    assert moved.shape == (dimension(len(after.keys)),)
+    with pytest.raises(ArtefactError, match=r"key space 1\.1 .* does not extend"):
+        unpacked(before, packed(after, moved))
+    path.write_text("version 2.3\ntool::Read\n")
+    assert key_space(path).version == "2.3"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("tool::Read\nversion 1.0\ntool::Bash\n", "above 1.0"),
+        ("tool::Read\nversion 2.0\ntool::Bash\n", "above 1.0"),
+        ("version one\ntool::Read\n", "such as 1.0"),
+        ("tool::Read\nversion 1.1\ntool::Read\n", "one version only"),
+        ("tool::Read backend frontend\n", "a domain, if any"),
+        ("tool::Read kitchen\n", "among frontend"),
+    ],
+)
+def test_a_file_of_keys_that_says_something_else_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "keys.txt"
+    path.write_text(text)
+    with pytest.raises(SettingError, match=told):
+        key_space(path)
 
 
 def span(number: int, parent: str, name: str, attributes: dict[str, Any]) -> dict[str, Any]:

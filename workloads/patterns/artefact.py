@@ -50,8 +50,12 @@ def unpacked(space: KeySpace, artefact: bytes) -> Row:
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ArtefactError(kind=_KIND, found=f"{type(error).__name__}: {error}") from error
     made_for = space if theirs == (space.version, space.keys, space.domains) else _earlier(space, *theirs[:2])
-    if (kind, form) != (_KIND, _FORM) or made_for is None:
-        raise ArtefactError(kind=_KIND, found=f"a {kind!s:.20} of form {form!s:.20} and another key space")
+    if (kind, form) != (_KIND, _FORM):
+        raise ArtefactError(kind=_KIND, found=f"a {kind!s:.20} of form {form!s:.20}")
+    if made_for is None:
+        other = f"one of key space {theirs[0]!s:.20} with {len(theirs[1])} keys"
+        ours = f"{space.version} with {len(space.keys)} keys does not extend: add keys below a higher minor version"
+        raise ArtefactError(kind=_KIND, found=f"{other}, which {ours}, and change none")
     value = tensors.get("value")
     keys = len(made_for.keys)
     if value is None or len(tensors) != 1 or value.dtype != np.float32 or value.shape != (dimension(keys),):
