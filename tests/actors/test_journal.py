@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -273,3 +275,15 @@ def test_members_have_a_home_and_can_be_forgotten(journal: Journal) -> None:
     journal.forget(["a"])
     assert journal.keys() == {"b": bytes(32)}
     assert journal.verdicts() == []
+
+
+def test_its_files_are_for_their_owner_only(path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with contextlib.closing(Journal(path)) as journal:
+            journal.remember({"a": 1})
+            found = {one.name: one.stat().st_mode & 0o777 for one in path.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert path.name in found
+    assert set(found.values()) == {0o600}
