@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,11 +51,38 @@ Authority = Annotated[
         "--ca", envvar="SWARMLORE_FEDERATION_CA", help="Certificate authority to trust, in PEM.", dir_okay=False
     ),
 ]
+Certificate = Annotated[
+    Path | None,
+    typer.Option(
+        "--certificate",
+        envvar="SWARMLORE_OPERATOR_CERTIFICATE",
+        help="Certificate to show where the server asks for one, in PEM, with its key or beside --certificate-key.",
+        dir_okay=False,
+    ),
+]
+CertificateKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--certificate-key", envvar="SWARMLORE_OPERATOR_CERTIFICATE_KEY", help="Its key, in PEM.", dir_okay=False
+    ),
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")]
 Wait = Annotated[float, typer.Option("--wait", min=0.0, help="Seconds to wait until it is carried out.")]
 Client = Annotated[str, typer.Argument(help="Id of a client: 64 hex digits.")]
 Version = Annotated[str, typer.Argument(help="A semantic version, such as 1.2.47.")]
+_CERTIFICATE: ContextVar[tuple[Path, Path | None] | None] = ContextVar("certificate", default=None)
+"""What a command shows to the server; `showing` sets it before each."""
 DEFAULT_URL = "http://127.0.0.1:8470"
+
+
+def showing(certificate: Certificate = None, certificate_key: CertificateKey = None) -> None:
+    """A federation of installations: serve it, and run it as its operator."""
+    for name, path in (("certificate", certificate), ("certificate-key", certificate_key)):
+        if path is not None and not path.is_file():
+            raise typer.BadParameter(f"{path} is no file", param_hint=f"--{name}")
+    if certificate_key is not None and certificate is None:
+        raise typer.BadParameter("a key without --certificate", param_hint="--certificate-key")
+    _CERTIFICATE.set(None if certificate is None else (certificate, certificate_key))
 
 
 def status(url: Url = DEFAULT_URL, token: TokenFile = None, ca: Authority = None, as_json: AsJson = False) -> None:
@@ -227,6 +255,7 @@ def audit(
     _listed("audit", columns, row, url, token, ca, as_json, key="entries", limit=limit)
 
 
+app.callback()(showing)
 app.command("serve")(serve)
 app.command("status")(status)
 app.command("round")(round_)
@@ -246,11 +275,12 @@ def _asked(
     work: Callable[[Office, Output], None], url: str, token: Path | None, ca: Path | None, as_json: bool
 ) -> None:
     output = Output(as_json=as_json)
+    certificate = _CERTIFICATE.get()
 
     async def asking() -> None:
         from gateway.federation.office import Office, operator_token
 
-        await asyncio.to_thread(work, Office(url, operator_token(token), ca=ca), output)
+        await asyncio.to_thread(work, Office(url, operator_token(token), ca=ca, certificate=certificate), output)
 
     run(asking, output)
 

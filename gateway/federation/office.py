@@ -34,7 +34,8 @@ class FederationUnreachableError(SwarmError):
     def __init__(self, *, url: str, found: str) -> None:
         super().__init__(
             f"No federation answers at {url} ({found}). Is `swarmlore federation serve` running there? --url or "
-            f"{URL_VARIABLE} names another one, --ca the certificate to trust.",
+            f"{URL_VARIABLE} names another one, --ca the authority to trust; `swarmlore "
+            "federation --certificate FILE ...` shows one, where the server asks for it.",
             url=url,
             found=found,
         )
@@ -90,6 +91,7 @@ class Office:
         url: of the server.
         token: the operator's.
         ca: certificate authority to trust, in place of the system's.
+        certificate: file with a certificate to show, and its key, where the server asks for one; or a file for each.
         sleep, clock: for waiting on what is asked for.
     """
 
@@ -99,14 +101,18 @@ class Office:
         token: str,
         *,
         ca: Path | None = None,
+        certificate: tuple[Path, Path | None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url, self._sleep, self._clock = url.rstrip("/"), sleep, clock
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {token}"
-        if ca is not None:
-            self._session.verify = str(ca)
+        # Given with each request: REQUESTS_CA_BUNDLE counts for more than a session's own.
+        self._given: dict[str, Any] = {} if ca is None else {"verify": str(ca)}
+        if certificate is not None:
+            both, key = certificate
+            self._session.cert = str(both) if key is None else (str(both), str(key))
 
     def read(self, what: str, **query: Any) -> dict[str, Any]:
         """The answer to GET operations/WHAT; parameters that are None are left out."""
@@ -140,7 +146,9 @@ class Office:
     def _ask(self, method: str, what: str, **given: Any) -> dict[str, Any]:
         url = f"{self._url}{OPERATIONS}/{what}"
         try:
-            answer = self._session.request(method, url, timeout=ANSWER_S, allow_redirects=False, stream=True, **given)
+            answer = self._session.request(
+                method, url, timeout=ANSWER_S, allow_redirects=False, stream=True, **given, **self._given
+            )
             raw = answer.raw.read(_LONGEST, decode_content=True)
         except (requests.RequestException, OSError) as error:
             raise FederationUnreachableError(url=self._url, found=type(error).__name__) from error

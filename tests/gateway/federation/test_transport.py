@@ -7,17 +7,20 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import Result
 
 from federation.errors import SettingError
+from gateway.exits import Exit
 from gateway.federation import exchange, transport
 from gateway.federation.transport import Tls, listener, reserved
 from gateway.serving import BindError
 from tests.deploy.tools import needed, ran
 from tests.gateway.federation.served import serving
+from tests.gateway.federation.stand import OPERATOR
 
 HEALTH = b"GET /federation/v1/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
@@ -90,6 +93,23 @@ def test_who_shows_none_or_another_is_not_let_in(files: Path, secured: int, show
     with contextlib.suppress(ssl.SSLError, ConnectionResetError, BrokenPipeError):
         _, answer = _asked(secured, _context(files, shown))
     assert answer == b""
+
+
+def test_an_operator_shows_a_certificate_too(
+    files: Path, secured: int, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWARMLORE_OPERATOR_TOKEN", OPERATOR)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(files / "stranger.pem"))
+    about = ("--url", f"https://localhost:{secured}", "--ca", files / "server.pem", "--json")
+    both = ("--certificate", files / "client.pem", "--certificate-key", files / "client.key")
+    found = command("federation", *both, "status", *about)
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["window"]["number"] > 0
+    without = command("federation", "status", *about)
+    assert without.exit_code == Exit.NO_FEDERATION
+    assert "--certificate" in json.loads(without.stderr)["error"]["message"]
+    assert command("federation", *both[2:], "status", *about).exit_code == Exit.USAGE
+    assert command("federation", "--certificate", files / "none.pem", "status", *about).exit_code == Exit.USAGE
 
 
 def test_tls_1_2_is_not_spoken(files: Path, secured: int) -> None:
