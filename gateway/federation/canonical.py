@@ -46,6 +46,8 @@ def without(body: bytes, member: str) -> tuple[bytes, Any]:
             raise InvalidSchemaError(found="The body is no JSON object, or a deep one.")
         value = found.pop(member, None)
         return rfc8785.dumps(found), value
+    except json.JSONDecodeError as error:
+        raise InvalidSchemaError(found=f"The body is no JSON (at character {error.pos}).") from error
     except (ValueError, RecursionError, rfc8785.CanonicalizationError) as error:
         raise InvalidSchemaError(found="The body has no canonical form by RFC 8785.") from error
 

@@ -101,3 +101,9 @@ def test_a_member_is_taken_out_and_the_rest_is_canonical() -> None:
     assert without(b"{}", "proof") == (b"{}", None)
     with pytest.raises(InvalidSchemaError):
         without(b'{"a":18446744073709551616}', "proof")
+
+
+@pytest.mark.parametrize(("body", "told"), [(b"", "no JSON"), (b"hello", "no JSON"), (b"[1]", "no JSON object")])
+def test_what_is_no_json_is_called_so(body: bytes, told: str) -> None:
+    with pytest.raises(InvalidSchemaError, match=told):
+        without(body, "signature")
