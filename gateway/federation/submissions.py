@@ -161,6 +161,9 @@ class Counter:
             raise InvalidSchemaError(
                 found=f"schemaVersion is {delta.schema_version}; this federation has major {self._major}."
             )
+        if self._settings.space.places.keys().isdisjoint(delta.weights):
+            # It would wait for a round in which it cannot count, and be counted among those who wait.
+            raise InvalidSchemaError(found=f"None of {len(delta.weights)} weights is of this federation's key space.")
         if view.degraded or not view.window:
             raise AwayError
         oldest = max(view.window - self._limits.windows, 0)

@@ -122,6 +122,8 @@ def _without(name: str) -> dict[str, Any]:
         {"weights": {"tool::Read": {"type": "tool", "category": "Read", "confidence": 1.5, "sampleSize": 1}}},
         {"weights": {"tool::Read": {"type": "tool", "category": "/home/a", "confidence": 0.5, "sampleSize": 1}}},
         {"schemaVersion": "2.0"},
+        {"weights": {}},
+        {"weights": {"tool::mine": {"type": "tool", "category": "mine", "confidence": 0.5, "sampleSize": 1}}},
     ],
 )
 async def test_a_delta_that_does_not_fit_its_schema_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
