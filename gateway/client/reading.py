@@ -15,6 +15,8 @@ from workloads.trajectories import Assembler, AssemblySettings
 
 MOST_EXPERIENCES = 100_000
 """From one reading; the newest are kept, the others counted."""
+SHOWN = 10
+"""Bad lines that are named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ def read(
         agent: whose to take; None for everybody's, as an installation's own files name one agent or none.
         task_type: category of the runs in trajectories.
         strict: a bad line is an error.
-        note: told of the first bad lines of telemetry.
+        note: told of the first bad lines, and of nothing in them.
 
     Raises:
         SettingError: when a file cannot be read.
@@ -70,6 +72,8 @@ def read(
                 if strict:
                     raise ExperienceLineError(file=str(path), line=number, reason=made)
                 skipped += 1
+                if skipped <= SHOWN:
+                    note(f"{path}:{number}: {made}")
             elif made is not None:
                 found.append(made)
     reading = Reading()

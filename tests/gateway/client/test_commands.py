@@ -60,6 +60,7 @@ def test_the_whole_way(run: Run, server: Stranger, lines: Path) -> None:
     # The server is remembered.
     found = document(run("learn", lines, "--json", url=None))
     assert (found["experiences"], found["lines"], found["skipped_lines"]) == (15, 17, 2)
+    assert f"{lines}:17: not JSON" in run("learn", lines, "--agent", "nobody").stderr
     found = document(run("push", "--dry-run", "--json", url=None))
     assert found["baseVersion"] is None
     assert set(found["weights"]) == {"tool::Read"}
