@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -15,6 +16,12 @@ import pytest
 
 PASSWORD = "Rumpelstilzchen"
 """Of the PostgreSQL server, so that tests can look for it where it must not be."""
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays until the end; the garbage collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
