@@ -19,7 +19,7 @@ from actors.storage.records import DAY_S, Added, ClientState, Outcome, Submissio
 PER_DAY: Final = 4
 """Submissions that a client may make in one UTC day (the architecture's section 7.3)."""
 NONCE_KEPT_S: Final = 72 * 3600.0
-"""Seconds for which a nonce is known; a document that waits longer is stale and is dropped (section 4.1)."""
+"""Seconds for which a nonce is known, at least; a document that waits longer is stale by default (section 4.1)."""
 WINDOW: Final = "window"
 """The fact that holds the number of the window in which submissions count now: itself, or as its ``number``."""
 
@@ -112,15 +112,15 @@ class Submissions:
         closed = _DOCUMENTS.c.window <= window
         return erase(self._database, closed if region is None else and_(closed, _DOCUMENTS.c.region == region))
 
-    def drop_stale(self, now: float) -> int:
-        """How many documents were erased because they waited longer than `NONCE_KEPT_S`.
+    def drop_stale(self, now: float, *, staleness_s: float = NONCE_KEPT_S) -> int:
+        """How many documents were erased because they waited longer than ``staleness_s``.
 
-        Nonces of that age are forgotten, too, and what was counted on days gone by.
+        Nonces are forgotten at that age, too, but never before `NONCE_KEPT_S`; so is what was counted on days gone by.
         """
-        oldest = now - NONCE_KEPT_S
+        oldest = now - max(staleness_s, NONCE_KEPT_S)
         by_day = (delete(table).where(table.c.day < day_of(now) - 1) for table in (_ALLOWANCES, tables.enrolments))
         nonces = delete(_KNOWN).where(_KNOWN.c.received_at < oldest)
-        return erase(self._database, _DOCUMENTS.c.received_at < oldest, nonces, *by_day)
+        return erase(self._database, _DOCUMENTS.c.received_at < now - staleness_s, nonces, *by_day)
 
     def _allowances(self, connection: Connection, submissions: Sequence[Submission], day: int) -> dict[str, int]:
         """client -> submissions used this day. Holds these clients until the end of the transaction.

@@ -184,6 +184,14 @@ class Windows:
         self._database.forget(_WINDOWS, _FOLDED)
         return moved
 
+    def discard(self, now: float) -> int:
+        """How many regions' windows were ended without counting, with all that was folded into them."""
+        with self._database.read() as connection:
+            regions = list(connection.execute(select(_WINDOWS.c.region).order_by(_WINDOWS.c.region)).scalars())
+        for region in regions:
+            self.close(region, counted=False, now=now)
+        return len(regions)
+
     def count(self, region: str | None = None) -> int:
         """How many clients are folded into the windows of a region, or of all, and were not flagged."""
         query = select(func.count()).select_from(_FOLDED).where(_FOLDED.c.flagged.is_(False))

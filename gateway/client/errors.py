@@ -244,6 +244,21 @@ class SchemaError(ClientError):
         )
 
 
+class OutdatedError(ClientError):
+    """A release that is for newer clients than this one."""
+
+    code = "client.outdated"
+
+    def __init__(self, *, version: str, needed: str, found: str) -> None:
+        super().__init__(
+            f"The server's manifest says that release {version} needs a client that speaks {needed}; this one speaks "
+            f"{found}. Update the plugin; until then the weights in force stay.",
+            version=version,
+            needed=needed,
+            found=found,
+        )
+
+
 class FolderError(ClientError):
     """A state folder that cannot be used: permissions, owner, damage without a copy."""
 

@@ -8,7 +8,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from gateway.client.account import STATE, WAIT_S, Account
-from gateway.client.errors import AnswerError, ChecksumError, ClientError, NotRegisteredError, RefusedError
+from gateway.client.errors import (
+    AnswerError,
+    ChecksumError,
+    ClientError,
+    NotRegisteredError,
+    OutdatedError,
+    RefusedError,
+)
 from gateway.client.folder import Folder
 from gateway.client.memory import NO_VERSION, Held, Memory, State
 from gateway.client.telling import ClientTelling
@@ -20,6 +27,8 @@ from workloads.patterns.blending import version_of
 if TYPE_CHECKING:
     from gateway.client.protocol import Downloaded, Protocol, Session
 
+PROTOCOL_VERSION = "0.2.0"
+"""What this client speaks; a manifest's ``minSupportedClient`` is compared with it."""
 MOST_MISSED = 5
 """Who has missed more versions than these goes by the release as a newcomer does."""
 
@@ -90,6 +99,7 @@ class Releases:
             SignatureError: when the pinned key did not sign it.
             ChecksumError: when it came damaged, and once more.
             SchemaError: for another major version of the schema.
+            OutdatedError: when a new minor version is for newer clients than this one.
             ClientError: as the server answers.
         """
         self._account.agreed("a download")
@@ -178,8 +188,12 @@ class Releases:
         try:
             listed = self._account.call("a download", lambda session: self._protocol().manifest(session))
             versions = [version_of(one["version"]) for one in listed["versions"]]
+            needed = str(listed.get("minSupportedClient", PROTOCOL_VERSION))
+            outdated = version_of(needed) > version_of(PROTOCOL_VERSION)
         except (ClientError, PatternError, KeyError, TypeError):
             return True  # who cannot tell goes by the release
+        if outdated:
+            raise OutdatedError(version=offered, needed=needed, found=PROTOCOL_VERSION)
         return sum(before < version <= now for version in versions) > MOST_MISSED
 
 

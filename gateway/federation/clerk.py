@@ -211,7 +211,8 @@ class Clerk:
             case Tidy():
                 self._lookout.tidied = now
                 await self._standings.forget(now)
-                await asyncio.to_thread(self._storage.submissions.drop_stale, now)
+                submissions, staleness_s = self._storage.submissions, self.settings.staleness_s
+                await asyncio.to_thread(lambda: submissions.drop_stale(now, staleness_s=staleness_s))
 
     async def _extend(self, step: Extend, now: float) -> None:
         state = clerk_state.extended(self.state, now, settings=self.settings)
@@ -356,6 +357,7 @@ class Clerk:
                 case "resume":
                     if request.arguments.get("discard"):
                         await asyncio.to_thread(self._storage.submissions.consume, self.state.window.number)
+                        await asyncio.to_thread(self._storage.windows.discard, now)
                     await self._books.keep(replace(self.state, paused=None, unpublished=None))
                 case "quarantine":
                     await self._standings.order(str(request.arguments.get("client")), ClientState.QUARANTINED, now)

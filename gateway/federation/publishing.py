@@ -29,7 +29,8 @@ from workloads.patterns.schema import GlobalMetadata
 MANIFEST = "manifest.json"
 LATEST = "latest.json"
 MIN_CLIENT = "0.2.0"
-"""The oldest client that can read these documents."""
+"""The oldest protocol version of a client that can read these documents. Clients compare it with their own, when they
+read the manifest; what a plugin calls its own version says nothing about it, so nobody is refused by that."""
 
 _PREFIX = "ed25519:"
 

@@ -127,6 +127,16 @@ def test_stale_documents_and_old_nonces_go(storage: Storage, submission: MakeSub
     assert _outcomes(again) == ["accepted", "duplicate"]
 
 
+def test_what_is_stale_is_the_federations_to_say(storage: Storage, submission: MakeSubmission) -> None:
+    sent = [submission(1, "a"), submission(2, "a", received_at=NOW + 10)]
+    storage.submissions.add_many(sent, now=NOW)
+    assert storage.submissions.drop_stale(NOW + 65, staleness_s=60) == 1
+    assert _clients(storage.submissions.pending("global", 1)) == [2]
+    assert _outcomes(storage.submissions.add_many(sent, now=NOW)) == ["duplicate", "duplicate"]
+    assert storage.submissions.drop_stale(NOW + NONCE_KEPT_S + 60, staleness_s=2 * NONCE_KEPT_S) == 0
+    assert _outcomes(storage.submissions.add_many(sent, now=NOW)) == ["duplicate", "duplicate"]
+
+
 def test_whatever_threads_do_at_once_a_client_gets_four_and_each_nonce_once(
     storage: Storage, submission: MakeSubmission
 ) -> None:

@@ -49,6 +49,26 @@ def test_a_window_is_begun_once_and_numbers_go_on(storage: Storage) -> None:
     assert storage.windows.next_number("eu") == 1
 
 
+def test_windows_that_are_discarded_leave_nothing_and_nobody_is_judged_by_them(
+    storage: Storage, submission: MakeSubmission, client: MakeClient
+) -> None:
+    for number in (1, 2, 3):
+        storage.clients.put(client(number))
+    sent(storage, submission(1, "a"), submission(2, "b"), submission(3, "c", region="eu"))
+    flagged = (client(1).id,)
+    window = folded(storage, begun(storage), flagged=flagged)
+    folded(storage, begun(storage, region="eu"))
+    assert storage.windows.discard(NOW) == 2
+    assert (storage.windows.count(), storage.windows.get("global"), storage.windows.get("eu")) == (0, None, None)
+    assert storage.windows.take(window, 1) is None  # by a door that has not looked since
+    assert begun(storage).number == 2
+    assert storage.windows.discard(NOW) == 1
+    sent(storage, submission(1, "d"))
+    folded(storage, begun(storage), flagged=flagged)
+    assert storage.windows.close("global", counted=True, now=NOW, policy=POLICY) == (0, 0)  # the first that counts
+    assert storage.windows.discard(NOW) == 0
+
+
 def test_documents_go_with_the_state_that_holds_them(storage: Storage, submission: MakeSubmission) -> None:
     sent(storage, submission(1, "a"), submission(2, "b"), submission(3, "c", region="eu"))
     window = begun(storage)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from gateway.client import FederationClient
+from gateway.client.errors import OutdatedError
 from gateway.client.memory import Swapped
 from gateway.client.outbox import Sent
-from gateway.client.releases import Found
+from gateway.client.releases import PROTOCOL_VERSION, Found
 from gateway.client.sync import Progress, Step
 from tests.gateway.client.conftest import Clock, experiences
 from tests.gateway.client.strangers import Stranger, answers, release, weight
@@ -164,6 +165,20 @@ class TestStaleClients:
         server.publish("1.1.0", weight("Read", 0.5))
         server.fault("GET /weights/manifest", answers({"versions": 3}))
         assert client.pull().fresh_start
+
+    def test_a_release_for_newer_clients_is_left_alone(self, client: FederationClient, server: Stranger) -> None:
+        server.publish("1.0.1", weight("Read", 0.5))
+        client.sync()
+        for version, least in (("1.1.0", PROTOCOL_VERSION), ("1.2.0", "0.1.9")):
+            server.publish(version, weight("Read", 0.9))
+            server.fault("GET /weights/manifest", answers({"versions": [], "minSupportedClient": least}))
+            assert client.pull().version == version
+        server.publish("1.3.0", weight("Read", 0.9))
+        server.fault("GET /weights/manifest", answers({"versions": [], "minSupportedClient": "0.3.0"}))
+        with pytest.raises(OutdatedError, match=r"1\.3\.0 needs a client that speaks 0\.3\.0.*Update the plugin"):
+            client.pull()
+        assert client.version == "1.0.1"
+        assert client.pull().version == "1.3.0"
 
     def test_a_newcomer_has_missed_nothing(self, client: FederationClient, server: Stranger) -> None:
         server.publish("1.0.40", weight("Read", 0.5))

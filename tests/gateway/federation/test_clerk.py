@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from actors.releases import UnknownReleaseError
-from actors.storage import ClientState, StorageUnavailableError
+from actors.storage import ClientState, StorageUnavailableError, StoredWindow
 from federation.errors import ReviewError, RoundAbortedError, RuleBoundError
 from federation.privacy import PrivacyBudgetError
 from federation.rollout import Stage
@@ -130,6 +130,31 @@ async def test_mass_anomaly_pauses_until_an_operator_has_looked(office: OfficeHo
     assert office.storage.submissions.count_pending() == 0
     await round_of(office, first=100)
     assert latest(office)["version"] == "1.0.1"
+
+
+async def test_what_doors_have_folded_is_discarded_too(office: OfficeHours) -> None:
+    office.submit(3)
+    windows = office.storage.windows
+    begun = windows.begin(StoredWindow(region="global", number=1, base=b"", state=b"", facts={"clients": 3}))
+    windows.fold(begun, windows.waiting(begun, since=0.0), flagged=(), unread=())
+    assert (windows.count(), office.storage.submissions.count_pending()) == (3, 0)
+    office.ask("stop", "pause")
+    office.ask("go", "resume", discard=False)
+    await office.work()
+    assert windows.count() == 3
+    office.ask("again", "resume", discard=True)
+    await office.work()
+    assert (windows.count(), windows.get("global")) == (0, None)
+
+
+async def test_a_submission_is_dropped_at_the_age_that_was_set(office: OfficeHours) -> None:
+    office.clerk.settings = replace(AT_ONCE, interval_s=10_000.0, staleness_s=500.0, tidy_s=100.0, min_participants=20)
+    office.submit(3)
+    begun = office.now
+    await office.work(until=begun + 450)
+    assert office.storage.submissions.count_pending() == 3
+    await office.work(until=begun + 700)
+    assert office.storage.submissions.count_pending() == 0
 
 
 async def test_a_spent_budget_pauses_until_its_renewal(office: OfficeHours) -> None:

@@ -11,6 +11,7 @@ import pytest
 from federation.errors import ReleaseError
 from federation.identity import Secret
 from federation.release import GENESIS, Release
+from gateway.client.releases import PROTOCOL_VERSION
 from gateway.federation.publishing import Edition, Listed, documents, domains_of, federation_key, manifest, read, wire
 from workloads.patterns import Domain, KeySpace, PatternsWorkload
 from workloads.patterns.rows import columns
@@ -112,7 +113,7 @@ def test_the_manifest_lists_releases_in_the_documents_shape() -> None:
             }
         ],
         "schemaVersion": "1.0",
-        "minSupportedClient": "0.2.0",
+        "minSupportedClient": PROTOCOL_VERSION,
         "domains": ["backend", "frontend"],
     }
     assert domains_of(SPACE) == (Domain.BACKEND, Domain.FRONTEND)
