@@ -3,6 +3,7 @@
 from actors.storage.errors import (
     ClientKeyError,
     LeaseError,
+    StorageDamagedError,
     StorageFailedError,
     StorageFormError,
     StorageUnavailableError,
@@ -49,6 +50,7 @@ __all__ = [
     "ReleaseRecord",
     "ReleaseStore",
     "Storage",
+    "StorageDamagedError",
     "StorageFailedError",
     "StorageFormError",
     "StorageUnavailableError",

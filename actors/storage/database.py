@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +16,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 
 from actors.storage import tables
-from actors.storage.errors import StorageFailedError, StorageFormError, StorageUnavailableError, StorageUrlError
+from actors.storage.errors import (
+    StorageDamagedError,
+    StorageFailedError,
+    StorageFormError,
+    StorageUnavailableError,
+    StorageUrlError,
+)
 
 NEEDED: Final = "sqlite:///<path of a file> or postgresql://<user>:<password>@<host>/<database>"
 BUSY_S: Final = 30.0
@@ -36,6 +43,8 @@ _PRAGMAS: Final = (
     "temp_store=MEMORY",
 )
 
+_TABLES: Final = "tables"
+"""Of the notes about the storage itself, the one that says which tables it has had."""
 _WRITES: Final = "swarmlore_writes"
 _LOCK: Final = 0x5_3A_4D_10_8E
 """Of PostgreSQL's advisory locks, the one that is held while tables are made."""
@@ -51,6 +60,7 @@ class Database:
         StorageUrlError: when the URL names neither.
         StorageUnavailableError: when it does not answer.
         StorageFormError: when its tables have a form that is not known here.
+        StorageDamagedError: when one of its tables is gone.
     """
 
     def __init__(self, url: str) -> None:
@@ -135,9 +145,9 @@ class Database:
         return f"{type(error.orig).__name__}: {said[:300]}"
 
     def _take_form(self) -> None:
-        """Make the tables where there are none, or bring those of an earlier form to this one."""
+        """Make the tables that there are not yet, and bring those of an earlier form to this one."""
         with self.read() as connection:
-            if self._form(connection) == tables.FORM:
+            if self._form(connection) == tables.FORM and not self._missing(connection):
                 return
         with self.write() as connection:
             if not self.is_sqlite:
@@ -152,6 +162,34 @@ class Database:
                 tables.STEPS[form](connection)
                 form += 1
                 connection.execute(tables.meta.update().where(tables.meta.c.name == "form").values(value=str(form)))
+            self._complete(connection)
+
+    @staticmethod
+    def _missing(connection: Connection) -> list[str]:
+        """Names of our tables that are not there."""
+        found = inspect(connection)
+        unseen = sorted(set(tables.metadata.tables).difference(found.get_table_names()))
+        return [name for name in unseen if not found.has_table(name)]  # in another schema of the search path
+
+    def _complete(self, connection: Connection) -> None:
+        """Make the tables that this version has and the one before had not."""
+        query = select(tables.meta.c.value).where(tables.meta.c.name == _TABLES)
+        had = json.loads(connection.execute(query).scalar() or "[]")
+        missing = self._missing(connection)
+        lost = [name for name in missing if name in had]
+        if lost:
+            raise StorageDamagedError(url=self.shown, table=lost[0])
+        tables.metadata.create_all(
+            connection, tables=[tables.metadata.tables[name] for name in missing], checkfirst=False
+        )
+        self._note_tables(connection)
+
+    def _note_tables(self, connection: Connection) -> None:
+        names = json.dumps(sorted(tables.metadata.tables))
+        row = self.insert(tables.meta).values(name=_TABLES, value=names)
+        connection.execute(
+            row.on_conflict_do_update(index_elements=[tables.meta.c.name], set_={"value": row.excluded.value})
+        )
 
     def _form(self, connection: Connection) -> int | None:
         """The form of the tables that are there; None when there are none."""
@@ -174,6 +212,7 @@ class Database:
                 text("ALTER TABLE federation_documents ALTER COLUMN document SET STORAGE EXTERNAL"),
             )
         connection.execute(tables.meta.insert().values(name="form", value=str(tables.FORM)))
+        self._note_tables(connection)
 
 
 def _parsed(url: str) -> URL:

@@ -101,6 +101,20 @@ class StoredReleaseError(SwarmError):
         )
 
 
+class StorageDamagedError(SwarmError):
+    """A storage that had a table and has it no longer."""
+
+    code = "storage.damaged"
+
+    def __init__(self, *, url: str, table: str) -> None:
+        super().__init__(
+            f"The storage {url} has lost its table {table}, with what was in it. Restore it from a backup, or give the "
+            f"federation another URL; an empty table is not put in its place.",
+            url=url,
+            table=table,
+        )
+
+
 class UnknownReleaseError(SwarmError):
     """A version that is not stored."""
 

@@ -58,6 +58,7 @@ class Storage:
             StorageUrlError: when the URL names no database of these kinds.
             StorageUnavailableError: when it cannot be reached.
             StorageFormError: when it was written by a version of another form.
+            StorageDamagedError: when one of its tables is gone.
         """
         return cls(Database(url))
 

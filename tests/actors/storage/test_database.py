@@ -17,6 +17,7 @@ from sqlalchemy import Connection, text
 from actors.storage import (
     Client,
     Storage,
+    StorageDamagedError,
     StorageFailedError,
     StorageFormError,
     StorageUnavailableError,
@@ -87,7 +88,7 @@ def test_an_unknown_form_is_refused_and_left_alone(storage_url: str, form: str) 
     with pytest.raises(StorageFormError) as caught:
         Storage.open(storage_url)
     assert caught.value.code == "storage.form"
-    assert caught.value.needed == 2
+    assert caught.value.needed == tables.FORM == 1
     with pytest.raises(StorageFormError):
         Storage.open(storage_url)
 
@@ -109,6 +110,33 @@ def test_a_later_form_is_reached_by_its_steps_all_or_none(storage_url: str, monk
     for _ in range(2):
         with Storage.open(storage_url) as storage:
             storage.facts.put("window", 1)
+
+
+def test_tables_that_came_later_are_made_when_it_is_opened(storage_url: str, submission: MakeSubmission) -> None:
+    """As a storage is that was made before there were windows, conduct, appeals and secret sums."""
+    with Storage.open(storage_url) as storage:
+        storage.submissions.add_many([submission(1, "a")], now=NOW)
+        before = ["federation_appeals", "federation_conduct", "federation_folded", "federation_windows"]
+        with storage._database.write() as connection:
+            for name in (*before, "federation_joins", "federation_buckets"):
+                connection.execute(text(f"DROP TABLE {name}"))
+            connection.execute(tables.meta.delete().where(tables.meta.c.name == "tables"))
+    for _ in range(2):
+        with Storage.open(storage_url) as storage:
+            assert storage.submissions.pending("global", 1) == [submission(1, "a")]
+            assert storage.windows.get("global") is None
+            assert storage.windows.kept_out() == frozenset()
+            assert storage.mail.count_joined() == 0
+
+
+def test_a_table_that_was_lost_is_not_made_anew(storage_url: str, submission: MakeSubmission) -> None:
+    with Storage.open(storage_url) as storage:
+        storage.submissions.add_many([submission(1, "a")], now=NOW)
+        with storage._database.write() as connection:
+            connection.execute(text("DROP TABLE federation_appeals"))
+    for _ in range(2):
+        with pytest.raises(StorageDamagedError, match="lost its table federation_appeals"):
+            Storage.open(storage_url)
 
 
 def test_a_database_with_such_a_table_of_somebody_else_is_refused(postgres_url: str) -> None:
