@@ -122,7 +122,33 @@ class _Made:
     read: _Read
 
 
-class ClientRows:
+class StoredArrivals:
+    """The storage that arrivals are in. It is opened when it is first needed, and again after it was closed.
+
+    One that is down must not keep the door from being made.
+
+    Args:
+        url: of the storage.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._opened: Storage | None = None
+
+    @property
+    def _storage(self) -> Storage:
+        if self._opened is None:
+            self._opened = Storage.open(self._url)
+        return self._opened
+
+    def close(self) -> None:
+        """Give the connections back."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+
+class ClientRows(StoredArrivals):
     """A row for each client: its last submission, as its distance from the newest release.
 
     Args:
@@ -142,9 +168,9 @@ class ClientRows:
         seed: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__(federation.storage)
         self._region, self._workload, self._clock = region, workload, clock
-        self._url, self._bases = federation.storage, Bases(workload, seed=seed)
-        self._opened: Storage | None = None
+        self._bases = Bases(workload, seed=seed)
         self._current: Row | None = None
         self._made: _Made | None = None
         self._told: dict[str, Any] = {"clients": 0, "window": None, "waiting": 0, "left_out": {}, "unknown_keys": 0}
@@ -216,18 +242,6 @@ class ClientRows:
 
     def summary(self) -> dict[str, Any]:
         return {"region": self._region, **self._told}
-
-    def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
-
-    @property
-    def _storage(self) -> Storage:
-        """Opened when it is first needed: a storage that is down must not keep the door from being made."""
-        if self._opened is None:
-            self._opened = Storage.open(self._url)
-        return self._opened
 
     def _read(self, round_number: int, current: Row) -> _Read:
         """What was taken for a round, as updates, in the order of the clients' ids.

@@ -26,6 +26,7 @@ from actors.arrivals import (
     WITHDRAWN,
     Brought,
     NothingKnownError,
+    StoredArrivals,
     Taken,
 )
 from actors.bases import GENESIS_VERSION, Bases
@@ -33,7 +34,6 @@ from actors.config import FederationConfig
 from actors.fold_telling import FoldTelling
 from actors.storage import (
     WINDOW,
-    Storage,
     StorageFailedError,
     StorageUnavailableError,
     StoredWindow,
@@ -59,7 +59,7 @@ NAMES_KEPT = 28
 """Windows whose groups stay known to the trust ledger, a week's."""
 
 
-class GroupRows:
+class GroupRows(StoredArrivals):
     """A row for each group of clients of a region.
 
     Args:
@@ -85,13 +85,12 @@ class GroupRows:
         clock: Callable[[], float] = time.time,
         telemetry: Telemetry | None = None,
     ) -> None:
+        super().__init__(federation.storage)
         self._region, self._workload, self._run, self._clock = region, workload, run, clock
         self._tell = FoldTelling(region, federation.groups, telemetry)
         self._secret = secret.derive("groups", region)
         self._streaming = workload.streaming(federation.groups)
         self._bases = Bases(workload, seed=seed)
-        self._url = federation.storage
-        self._opened: Storage | None = None
         self._taken: Taken | None = None
         self._held: StoredWindow | None = None
         self._window: Window | None = None
@@ -217,18 +216,6 @@ class GroupRows:
             "unknown_keys": stored.facts["unknown_keys"],
             "window_bytes": window.nbytes,
         }
-
-    def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
-
-    @property
-    def _storage(self) -> Storage:
-        """Opened when it is first needed: a storage that is down must not keep the door from being made."""
-        if self._opened is None:
-            self._opened = Storage.open(self._url)
-        return self._opened
 
     @property
     def _withdrawn(self) -> frozenset[str]:

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from actors.arrivals import RELEASES_LOOKED_AT, ROUND, WITHDRAWN, Brought, Taken
+from actors.arrivals import RELEASES_LOOKED_AT, ROUND, WITHDRAWN, Brought, StoredArrivals, Taken
 from actors.bases import GENESIS_VERSION, Bases
 from actors.config import FederationConfig
-from actors.storage import Storage, StorageFailedError, StorageUnavailableError, StoredBucket
+from actors.storage import StorageFailedError, StorageUnavailableError, StoredBucket
 from federation.errors import SwarmError
 from federation.terms import Terms
 from federation.workload import Learned, Row
@@ -27,7 +27,7 @@ NAMES_KEPT = 28
 """Windows whose buckets stay known to the trust ledger, a week's."""
 
 
-class BucketRows:
+class BucketRows(StoredArrivals):
     """A row for each bucket of a region's clients.
 
     Args:
@@ -48,9 +48,9 @@ class BucketRows:
         clock: Callable[[], float] = time.time,
     ) -> None:
         del clock
-        self._region, self._workload, self._url = region, workload, federation.storage
+        super().__init__(federation.storage)
+        self._region, self._workload = region, workload
         self._bases = Bases(workload, seed=seed)
-        self._opened: Storage | None = None
         self._told: dict[str, Any] = {"clients": 0, "buckets": 0, "window": None, "waiting": 0, "left_out": {}}
 
     def take(self, round_number: int) -> Taken:
@@ -112,18 +112,6 @@ class BucketRows:
 
     def summary(self) -> dict[str, Any]:
         return {"region": self._region, **self._told}
-
-    def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
-
-    @property
-    def _storage(self) -> Storage:
-        """Opened when it is first needed: a storage that is down must not keep the door from being made."""
-        if self._opened is None:
-            self._opened = Storage.open(self._url)
-        return self._opened
 
     def _judged(self, found: list[StoredBucket]) -> tuple[list[StoredBucket], Counter[str]]:
         """The buckets that a row can be made of, by name, and why the others are left out."""

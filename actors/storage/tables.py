@@ -1,9 +1,9 @@
 """The tables, the form that they have, and the steps from one form to the next.
 
 The form is a number that is written into the storage when its tables are made, and looked at whenever it is opened. A
-change to a table is a new form: raise `FORM` and add to `STEPS` what leads to it from the one before. A step is the only
-way in which stored tables change. A further table needs none: whoever opens a storage that never had it makes it. One
-that a storage had and has no longer is not made anew, as what was in it is lost.
+change to a table is a new form: raise `FORM` and add to `STEPS` what leads to it from the one before. A step is the
+only way in which stored tables change. A further table needs none: whoever opens a storage that never had it makes it.
+One that a storage had and has no longer is not made anew, as what was in it is lost.
 """
 
 from __future__ import annotations
