@@ -59,6 +59,16 @@ def budget_line(privacy: Mapping[str, Any]) -> str:
     return f"{spent}, {privacy['rounds_left']} rounds left until {until}"
 
 
+def budget_outlook(privacy: Mapping[str, Any], *, interval_s: float, now: float) -> str:
+    """What is left of a privacy budget, and when rounds will pause if there is one in each interval."""
+    lasts = privacy["rounds_left"] * interval_s
+    line = budget_line(privacy)
+    if privacy["paused"] or now + lasts >= privacy["renews_at"]:
+        return line
+    ends = f"{datetime.fromtimestamp(now + lasts, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{line}; a round every {interval_s:g} s spends them by {ends}; rounds pause then (see --epsilon-year)"
+
+
 def _lost_telemetry(status: Mapping[str, Any]) -> str | None:
     """What was not delivered, and by whom; None when nothing is to be delivered."""
     actors = {"coordinator": status, **{name: answer for name, answer in status["actors"].items() if answer}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import math
 import os
 from dataclasses import dataclass, replace
@@ -208,6 +209,7 @@ class Opening:
         from actors.cluster import stored_secret
 
         secret = stored_secret(self.state_dir)
+        _check_proxies(self.proxies)
         windows = math.ceil(self.staleness_s / self.interval_s)
         return DoorSettings(
             storage=self.storage_url,
@@ -243,6 +245,17 @@ class Opening:
         except ValueError as error:
             given = shown(self.otlp or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""))
             raise SettingError(name="otlp", found=given, needed="the base URL of an OTLP/HTTP receiver") from error
+
+
+def _check_proxies(text: str) -> None:
+    """Refuse what would never be the address of a proxy: all clients would silently have the proxy's."""
+    for part in text.split(",") if text else ():
+        try:
+            if part.strip() != "*":
+                ipaddress.ip_network(part.strip(), strict=False)
+        except ValueError as error:
+            needed = "IP addresses or networks, by commas; * for anybody"
+            raise SettingError(name="proxy", found=part.strip(), needed=needed) from error
 
 
 def stages_of(text: str) -> tuple[Stage, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ import typer
 from gateway.connection import STATE_DIR, marked, quiet, run
 from gateway.options import AsJson, KeyFile, Otlp, RunId, Seed, StateDir
 from gateway.output import Output
+from gateway.reports import budget_outlook
 
 if TYPE_CHECKING:
     from actors import Swarm
@@ -333,11 +335,14 @@ async def _served(
             "address": swarm.facts["address"],
             "state_dir": str(opening.state_dir),
         }
-        output.event("serving", facts | _bound(opening, output))
+        privacy = (await swarm.status()).get("privacy")
+        output.event("serving", facts | _bound(opening, output) | ({"privacy": privacy} if privacy else {}))
         output.text(
             f"federation of run {opening.run_id} on {url}, release {facts['version']}, window {facts['window']}"
         )
         output.text(f"clients pin {facts['server_public_key']}", style="dim")
+        if privacy:
+            output.note(budget_outlook(privacy, interval_s=opening.interval_s, now=time.time()))
         if door.operator_token is None:
             output.note("there is no operators' token, so there are no operations: give --operator-token-file")
         await _until_one_ends(

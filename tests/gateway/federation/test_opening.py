@@ -106,3 +106,14 @@ def test_without_epsilon_there_is_no_privacy_and_regions_have_doors(tmp_path: Pa
     assert config.telemetry.prometheus
     with pytest.raises(SettingError, match="otlp"):
         opening(tmp_path, otlp="no url").telemetry()
+
+
+@pytest.mark.parametrize("proxies", ["10.0.0.5", "10.0.0.0/8, fd00::1", "*", ""])
+def test_proxies_are_addresses(tmp_path: Path, proxies: str) -> None:
+    assert opening(tmp_path, proxies=proxies).door(SILENT).storage
+
+
+@pytest.mark.parametrize("proxies", ["300.1", "proxy.example", "10.0.0.5,,"])
+def test_what_would_never_be_a_proxy_is_refused(tmp_path: Path, proxies: str) -> None:
+    with pytest.raises(SettingError, match="proxy is"):
+        opening(tmp_path, proxies=proxies).door(SILENT)
