@@ -57,12 +57,15 @@ class BucketRows(StoredArrivals):
         """Take the sums of the window that the clerk has sealed."""
         wanted: dict[str, Any] = self._storage.facts.get(ROUND) or {}
         window = wanted.get("window")
-        found = [] if window is None else self._storage.mail.take(self._region, window, round_number)
-        good, left_out = self._judged(found)
+        good: list[StoredBucket] = []
+        left_out = Counter[str]()
+        if window is not None:
+            good, faults = self._judged(self._storage.mail.take(self._region, window, round_number))
+            self._storage.mail.leave_out(faults)
+            known = self._storage.mail.buckets(window, region=self._region)
+            left_out.update(one.code for one in known if one.state == "failed")
         names = tuple(one.id for one in good)
         clients = sum(one.members for one in good)
-        failed = [] if window is None else self._storage.mail.buckets(window, region=self._region)
-        left_out.update(one.code for one in failed if one.state == "failed")
         self._told = {
             "clients": clients,
             "buckets": len(good),
@@ -78,7 +81,7 @@ class BucketRows(StoredArrivals):
     def brought(self, terms: Terms, current: Row) -> Brought:
         """The rows of the buckets on the roster. Their weights are how many clients they have."""
         asked = frozenset(terms.roster)
-        good, left_out = self._judged(self._storage.mail.taken(self._region))
+        good, faults = self._judged(self._storage.mail.taken(self._region))
         mine = [one for one in good if one.id in asked]
         rows = [self._row(one, round_number=terms.round, current=current) for one in mine]
         k = len(mine)
@@ -93,7 +96,7 @@ class BucketRows(StoredArrivals):
         return Brought(
             agents=tuple(one.id for one in mine),
             learned=learned,
-            left_out=dict(left_out),
+            left_out=dict(Counter(faults.values())),
             clients=sum(one.members for one in mine),
         )
 
@@ -113,25 +116,25 @@ class BucketRows(StoredArrivals):
     def summary(self) -> dict[str, Any]:
         return {"region": self._region, **self._told}
 
-    def _judged(self, found: list[StoredBucket]) -> tuple[list[StoredBucket], Counter[str]]:
-        """The buckets that a row can be made of, by name, and why the others are left out."""
+    def _judged(self, found: list[StoredBucket]) -> tuple[list[StoredBucket], dict[str, str]]:
+        """The buckets that a row can be made of, by name; and of the others, why not."""
         releases = self._storage.releases.list(RELEASES_LOOKED_AT)
         withdrawn = {one.version for one in releases if one.state in WITHDRAWN}
         good: list[StoredBucket] = []
-        left_out = Counter[str]()
+        faults: dict[str, str] = {}
         for one in found:
             if (one.base_version or GENESIS_VERSION) in withdrawn:
-                left_out["door.withdrawn_base"] += 1
+                faults[one.id] = "door.withdrawn_base"
                 continue
             try:
                 self._row(one, round_number=0, current=None)
             except (StorageUnavailableError, StorageFailedError):
                 raise
             except SwarmError as error:
-                left_out[error.code] += 1
+                faults[one.id] = error.code
             else:
                 good.append(one)
-        return sorted(good, key=lambda one: one.id), left_out
+        return sorted(good, key=lambda one: one.id), faults
 
     def _row(self, one: StoredBucket, *, round_number: int, current: Row | None) -> Row:
         base = self._bases.row(self._storage, one.base_version)

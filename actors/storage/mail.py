@@ -192,7 +192,8 @@ class Mail:
             row = self._database.insert(_DRAWS).values(
                 window=window, secret=secret, facts=json.dumps(dict(facts), sort_keys=True)
             )
-            if not connection.execute(row.on_conflict_do_nothing(index_elements=["window"])).rowcount:
+            made = row.on_conflict_do_nothing(index_elements=["window"]).returning(_DRAWS.c.window)
+            if connection.execute(made).first() is None:
                 return False
             self._erase(connection, window)
             if buckets:
@@ -229,8 +230,9 @@ class Mail:
             if seat is None or seat[1] != "open":
                 return Taken.LATE
             row = self._database.insert(_ANSWERS).values(bucket=seat[0], client=client, kind=kind, body=body)
-            done = connection.execute(row.on_conflict_do_nothing(index_elements=["bucket", "client", "kind"])).rowcount
-            if done:
+            keys = ["bucket", "client", "kind"]
+            made = row.on_conflict_do_nothing(index_elements=keys).returning(_ANSWERS.c.bucket)
+            if connection.execute(made).first() is not None:
                 return Taken.ACCEPTED
             mine = and_(_ANSWERS.c.bucket == seat[0], _ANSWERS.c.client == client, _ANSWERS.c.kind == kind)
             known = connection.execute(select(_ANSWERS.c.body).where(mine)).scalar()
@@ -310,6 +312,15 @@ class Mail:
             connection.execute(update(_BUCKETS).where(*old).values(state="counted", total=None))
             connection.execute(update(_BUCKETS).where(*mine, _BUCKETS.c.window == window).values(round=round_number))
         return self.taken(region)
+
+    def leave_out(self, faults: Mapping[str, str]) -> None:
+        """Erase the sums of buckets that no row can be made of: bucket -> code."""
+        if not faults:
+            return
+        change = update(_BUCKETS).where(_BUCKETS.c.id == bindparam("which"))
+        values = change.values(state="failed", code=bindparam("why"), total=None, round=None)
+        with self._database.write() as connection:
+            connection.execute(values, [{"which": name, "why": code} for name, code in sorted(faults.items())])
 
     def taken(self, region: str) -> list[StoredBucket]:
         """The sums that a region has taken for a round and not settled, by bucket."""

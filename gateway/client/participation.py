@@ -158,7 +158,7 @@ class Participation:
         number = self._joined(delta)
         until, after = self._clock() + self._settings.patience_s, 0
         while self._clock() < until:
-            found = self._patiently(partial(self._mail, number, after))
+            found = self._patiently(partial(self._mail, number, after, until))
             if not found["joined"]:
                 raise ParticipationError(round=number, found="the server no longer knows of it")
             for letter in found["letters"]:
@@ -191,8 +191,8 @@ class Participation:
         )
         return number
 
-    def _mail(self, number: int, after: int) -> Mapping[str, Any]:
-        wait = min(WAIT_S, self._client.settings.timeout_s / 2)
+    def _mail(self, number: int, after: int, until: float) -> Mapping[str, Any]:
+        wait = max(min(WAIT_S, self._client.settings.timeout_s / 2, until - self._clock()), 0.0)
         return self._client.account.call(
             "taking part", lambda session: self._client.protocol.mail(session, number, after=after, wait_s=wait)
         )

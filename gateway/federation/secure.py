@@ -146,7 +146,8 @@ class Post:
             raise StaleBaseError(base=asked.base_version, current=current or "none", behind=0)
         outcome = await self._archive.ask(StoragePart.MAIL, lambda: self._joined(asked, client))
         if outcome == "late":
-            raise StaleSubmissionError(member="round", found=str(asked.round), needed="the round that is open")
+            view = await self._viewer.refresh()  # so that health says the new one to who asks it now
+            raise StaleSubmissionError(member="round", found=str(asked.round), needed=str(view.window))
         document = {"status": "joined", "round": asked.round, "closesAt": moment(view.closes_at)}
         answer = told(document, 202)
         answer.code = outcome

@@ -16,6 +16,7 @@ from actors.storage import Client, Join, Storage
 from federation.identity import Secret, SigningKey
 from federation.privacy.secure import SecureClient, from_wire, to_wire
 from gateway.federation.sorting import Sorted, Sorter
+from telemetry import Telemetry
 from workloads.patterns.buckets import addend_dimension
 
 KEYS = 3
@@ -56,6 +57,7 @@ class Gathering:
         self.looked: Callable[[], Any] = lambda: None
         self.kill_at: Callable[[int], str] = lambda _: ""
         self.writes, self.slow = 0, False
+        self.telemetry: Telemetry | None = None
         self.clients: dict[str, SecureClient] = {}
         self.ends: dict[str, dict[str, Any]] = {}
         self._read: dict[str, int] = dict.fromkeys(self.names, 0)
@@ -75,6 +77,7 @@ class Gathering:
             CONFIG,
             run="test",
             keys=KEYS,
+            telemetry=self.telemetry,
             clock=lambda: self.now,
             sleep=self._wait,
             draw=lambda count: bytes(range(count)),
@@ -165,4 +168,4 @@ class Gathering:
 
         mail = type("Watched", (), {"__getattr__": lambda _, other, mail=sorter._mail: getattr(mail, other)})()
         setattr(mail, name, written)
-        sorter._mail = mail
+        sorter._mail = mail  # pyright: ignore[reportAttributeAccessIssue]
