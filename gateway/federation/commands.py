@@ -325,6 +325,9 @@ def _status(found: Mapping[str, Any]) -> list[list[str]]:
         ["window", f"{window['number']}, closes {_time(window['closesAt'])} UTC; {found['pending']} submissions wait"],
         ["clients", ", ".join(f"{count} {state}" for state, count in clients.items())],
     ]
+    if found.get("clerk"):
+        clerk = found["clerk"]
+        rows.append(["clerk", f"{clerk['holder']} since {_time(clerk['since'])} UTC"])
     if found["short"]:
         short = found["short"]
         rows.append(["extended", f"{short['extended']} times: {short['found']} of {short['needed']} took part"])

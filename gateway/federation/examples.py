@@ -164,6 +164,7 @@ ANSWERS: Mapping[str, dict[str, Any]] = {
         "served": ["1.2.48", "1.2.47"],
         "rollout": {"version": "1.2.48", "parent": "1.2.47", "stage": "canary", "share": 0.01},
         "lastRound": None,
+        "clerk": {"name": "clerk", "holder": "host:4711:0f3c9a1e", "since": 1773576000.0, "expires": 1773590420.0},
         "clients": {"active": 1247, "quarantined": 3, "deregistered": 1},
         "pending": 342,
     },

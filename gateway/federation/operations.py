@@ -21,6 +21,7 @@ from gateway.federation.desk import ANSWER, REQUEST
 from gateway.federation.errors import InvalidSchemaError, UnknownAnswerError, UnknownVersionError
 from gateway.federation.exchange import Answer, Exchange, parsed, told, unfit
 from gateway.federation.settings import PREFIX
+from gateway.federation.tenure import NAME as CLERK
 from gateway.federation.view import Viewer
 from gateway.output import plain
 from telemetry.semconv import StoragePart
@@ -112,6 +113,7 @@ class Operations:
             clients = self._storage.clients
             states = ("active", "quarantined", "deregistered")
             return {
+                "clerk": None if (lease := self._storage.leases.get(CLERK)) is None else asdict(lease),
                 "clients": {state: clients.count(state) for state in states},
                 "pending": self._storage.submissions.count_pending() + self._storage.mail.count_joined(),
             }

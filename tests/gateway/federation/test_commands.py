@@ -121,6 +121,13 @@ def test_a_round_its_rollout_and_its_rollback(operate: Run, office: OfficeHours)
     assert operate("rollback", "7.7.7").exit_code == Exit.REFUSED
 
 
+def test_status_names_the_clerk(operate: Run, office: OfficeHours) -> None:
+    assert document(operate("status", "--json"))["clerk"] is None
+    office.storage.leases.take("clerk", "here:4711", now=office.now, lasts_s=20.0)
+    assert document(operate("status", "--json"))["clerk"]["holder"] == "here:4711"
+    assert "here:4711 since" in operate("status").stdout
+
+
 def test_pauses_and_resumption(operate: Run, office: OfficeHours) -> None:
     assert "no rounds until" in operate("pause", "--detail", "a look at it").stdout
     shown = operate("status").stdout
