@@ -49,7 +49,7 @@ from gateway.federation.desk import Desk
 from gateway.federation.launching import Launching, everybodys
 from gateway.federation.lookout import Lookout
 from gateway.federation.publisher import WITHDRAWN, Publisher
-from gateway.federation.rounds import code_of, restored, run_within
+from gateway.federation.rounds import budget_of, code_of, restored, run_within
 from gateway.federation.schedule import (
     Attend,
     Extend,
@@ -148,7 +148,7 @@ class Clerk:
                 raise  # without the genesis there is nothing to begin with
             self._tell.unwritten(error)
         await asyncio.to_thread(self._launching.begin, now)
-        await self._books.keep(state)
+        await self._books.keep(state, **await budget_of(self._swarm))
         self._tell.opened(state, self.settings)
 
     async def run(self) -> None:
@@ -254,7 +254,7 @@ class Clerk:
             needed = error.fields.get("needed", settings.min_participants)
             further["short"] = {"found": found, "needed": needed, "since": now, "extended": state.window.extended}
         await self._books.answer(sealed.asked, now, code=code, detail=str(error))
-        await self._books.keep(state, **further)
+        await self._books.keep(state, **further, **await budget_of(self._swarm))
         ending = WindowEnding.PAUSED if code in (BUDGET, MASS_ANOMALY) else WindowEnding.ABORTED
         self._tell.closed(sealed.window, sealed.participants, ending, detail=code)
 
@@ -292,7 +292,7 @@ class Clerk:
         }
         await self._books.audit("round", code="ok", now=now)
         await self._books.answer(sealed.asked, now, result=found)
-        await self._books.keep(replace(self.state, sealed=None), last_round=found)
+        await self._books.keep(replace(self.state, sealed=None), last_round=found, **await budget_of(self._swarm))
         self._tell.closed(sealed.window, sealed.participants, WindowEnding.RELEASED)
 
     async def _restore(self, recall: Recall, now: float) -> None:

@@ -18,6 +18,7 @@ from gateway.connection import run
 from gateway.federation.serving import serve
 from gateway.options import AsJson
 from gateway.output import Output, figure
+from gateway.reports import budget_line
 
 if TYPE_CHECKING:
     from gateway.federation.office import Office
@@ -337,6 +338,8 @@ def _status(found: Mapping[str, Any]) -> list[list[str]]:
             until = f", until {_time(pause['until'])} UTC" if pause.get("until") else ""
             label = "paused" if name == "paused" else "not publishing"
             rows.append([label, f"{pause['code']} since {_time(pause['since'])} UTC{until}: {pause['detail']}"])
+    if found.get("privacy"):
+        rows.append(["privacy", budget_line(found["privacy"])])
     if rollout:
         after = f" after {rollout['parent']}" if rollout["parent"] else ""
         approved = f", approved by {rollout['approvedBy']}" if rollout.get("approvedBy") else ""

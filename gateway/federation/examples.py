@@ -161,6 +161,7 @@ ANSWERS: Mapping[str, dict[str, Any]] = {
         "paused": None,
         "publishing": None,
         "short": None,
+        "privacy": {"epsilon_spent": 2.5, "epsilon_budget": 8.0, "rounds_left": 30, "paused": False},
         "served": ["1.2.48", "1.2.47"],
         "rollout": {"version": "1.2.48", "parent": "1.2.47", "stage": "canary", "share": 0.01},
         "lastRound": None,

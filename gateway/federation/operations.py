@@ -124,6 +124,7 @@ class Operations:
             "paused": view.paused,
             "publishing": view.publishing,
             "short": view.short,
+            "privacy": view.privacy,
             "served": view.served,
             "rollout": None if view.rollout is None else _rollout(view.rollout),
             "lastRound": view.last_round,

@@ -38,6 +38,14 @@ async def run_within(swarm: Swarm, request: str, *, limit_s: float, patience_s: 
                 await asked
 
 
+async def budget_of(swarm: Swarm) -> dict[str, Any]:
+    """What is left of the privacy budget, as a fact for `status`: None without a budget."""
+    try:
+        return {"privacy": (await swarm.status(actors=False)).get("privacy")}
+    except SwarmError:
+        return {}  # what was said before stands
+
+
 async def restored(swarm: Swarm, recall: Recall) -> int:
     """The number of the release that brings a value back: one that is there already, or a new one."""
     for release in await swarm.releases():

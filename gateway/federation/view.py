@@ -36,7 +36,7 @@ class View:
     Attributes:
         window: number of the one that is open; 0 before the clerk has opened the first.
         closes_at: seconds since 1970.
-        paused, publishing, short, last_round: facts of the clerk; None where nothing is to be said.
+        paused, publishing, short, privacy, last_round: facts of the clerk; None where nothing is to be said.
         served: versions that clients may have, newest first.
         rollout: which version a client gets.
         releases: the newest, newest first, without their rows.
@@ -49,6 +49,7 @@ class View:
     paused: Mapping[str, Any] | None = None
     publishing: Mapping[str, Any] | None = None
     short: Mapping[str, Any] | None = None
+    privacy: Mapping[str, Any] | None = None
     last_round: Mapping[str, Any] | None = None
     served: tuple[str, ...] = ()
     rollout: Rollout | None = None
@@ -145,6 +146,7 @@ class Viewer:
             paused=facts.get("paused"),
             publishing=facts.get("publishing"),
             short=facts.get("short"),
+            privacy=facts.get("privacy"),
             last_round=facts.get("last_round"),
             served=served,
             rollout=self._storage.rollouts.get(),

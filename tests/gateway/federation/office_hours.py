@@ -41,6 +41,7 @@ class ScriptedSwarm:
     Attributes:
         script: what each further round comes to: None for a release, or the error that it ends with.
         on_round: called when a round is run, with the number of the try.
+        privacy: what it says of its budget; None for rounds without noise.
         quarantined: what the trust ledger says.
         chain: every release with its artefact.
     """
@@ -49,6 +50,7 @@ class ScriptedSwarm:
         self.storage, self.workload = storage, PatternsWorkload(space=SPACE)
         self.key = SigningKey.of(Secret(bytes(32)))
         self.script: list[SwarmError | None] = []
+        self.privacy: dict[str, Any] | None = None
         self.quarantined: set[str] = set()
         self.reinstated: list[str] = []
         self.forgotten: list[str] = []
@@ -65,6 +67,10 @@ class ScriptedSwarm:
 
     async def abort_round(self, reason: str) -> bool:
         return False
+
+    async def status(self, *, actors: bool = True) -> dict[str, Any]:
+        assert not actors  # nobody needs their words
+        return {"round": 0} | ({} if self.privacy is None else {"privacy": self.privacy})
 
     async def releases(self, limit: int = 100) -> list[dict[str, Any]]:
         return [release.to_dict() for release, _ in reversed(self.chain)][:limit]

@@ -140,6 +140,16 @@ def test_pauses_and_resumption(operate: Run, office: OfficeHours) -> None:
     assert document(operate("status", "--json"))["paused"] is None
 
 
+def test_what_is_left_of_the_privacy_budget_is_shown(operate: Run, office: OfficeHours) -> None:
+    assert document(operate("status", "--json"))["privacy"] is None
+    told = {"epsilon_spent": 2.0, "epsilon_budget": 8.0, "paused": False, "rounds_left": 31, "renews_at": 1e9}
+    office.swarm.privacy = told
+    office.submit(12)
+    assert operate("round").exit_code == 0
+    assert document(operate("status", "--json"))["privacy"] == told
+    assert "epsilon 2.00 of 8 spent, 31 rounds left until 2001-09-09 01:46 UTC" in operate("status").stdout
+
+
 def test_clients_are_listed_kept_out_and_taken_back(operate: Run, office: OfficeHours) -> None:
     names = office.submit(3)
     listed = document(operate("clients", "--json", "--limit", 2))
