@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 LONGEST_WAIT_S = 25.0
 """How long a question for mail may stay open."""
 _AGAIN_S = 0.25
+_AGAIN_OPEN_S = 2.0
+"""Between two looks for mail: while sums are under way, and while the roster is open, when none can be there."""
 _BATCH = 256
 _PACE_S = 0.02
 _PAGE = 1000
@@ -164,7 +166,8 @@ class Post:
             left = until - loop.time()
             if letters or left <= 0 or self._closing.is_set():
                 break
-            await asyncio.sleep(min(_AGAIN_S, left))
+            again = _AGAIN_OPEN_S if asked.round == self._viewer.view.window else _AGAIN_S
+            await asyncio.sleep(min(again, left))
         view = self._viewer.view
         return told(
             {
