@@ -112,7 +112,7 @@ def pushed_line(found: Pushed) -> str:
     if found.status is Sent.ACCEPTED:
         return f"sent {found.keys} patterns for round {found.round}"
     if found.status is Sent.NOTHING:
-        return "nothing to send: the federation knows what this installation knows"
+        return "nothing to send: no patterns, or none that the federation does not know already"
     if found.status is Sent.QUEUED:
         code = found.error.code if found.error else "queued"
         return f"{found.keys} patterns wait ({code}); next attempt {moment(found.due_at)}"
