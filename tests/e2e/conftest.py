@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -169,40 +170,51 @@ def unused_port() -> int:
     return free_port()
 
 
-@pytest.fixture(scope="module")
-def local_ray(ray_folder: str) -> Iterator[None]:
-    """A cluster of one node."""
+@pytest.fixture(scope="session")
+def ray_ends() -> Iterator[None]:
+    """At the end of all tests the cluster of this process is shut down."""
+    yield
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        namespace="swarmlore",
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=cluster.OBJECT_STORE_BYTES,
-        _temp_dir=ray_folder,
-    )
-    yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def local_ray(ray_folder: str, ray_ends: None) -> None:
+    """A cluster of one node, in which no swarm is running; the modules that use it share it."""
+    import ray
+
+    if ray.is_initialized():
+        cluster.dismiss()  # what a module that failed has left
+    else:
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            namespace="swarmlore",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=cluster.OBJECT_STORE_BYTES,
+            _temp_dir=ray_folder,
+        )
+
+
+def configured(folder: Path, n: int = 12, **settings: Any) -> SwarmConfig:
+    """The configuration of a swarm that learns nothing, with its state below a folder."""
+    defaults: dict[str, Any] = {
+        "workload": NullWorkload(dimension=64),
+        "state_dir": folder / "state",
+        "hosts": 2,
+        "deadline_s": 20.0,
+        "linger_s": 10.0,
+    }
+    return SwarmConfig(agents=tuple(f"agent-{number:03d}" for number in range(n)), **(defaults | settings))
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Callable[..., SwarmConfig]:
     """A maker of configurations of swarms that learn nothing."""
-
-    def make(n: int = 12, **settings: Any) -> SwarmConfig:
-        defaults: dict[str, Any] = {
-            "workload": NullWorkload(dimension=64),
-            "state_dir": tmp_path / "state",
-            "hosts": 2,
-            "deadline_s": 20.0,
-            "linger_s": 10.0,
-        }
-        return SwarmConfig(agents=tuple(f"agent-{number:03d}" for number in range(n)), **(defaults | settings))
-
-    return make
+    return partial(configured, tmp_path)
 
 
 @pytest_asyncio.fixture

@@ -23,11 +23,11 @@ def kill(name: str) -> None:
     ray.kill(cluster.find(name), no_restart=False)
 
 
-async def test_clients_outside_of_ray_take_part(tmp_path: Path) -> None:
+async def test_clients_outside_of_ray_take_part(local_ray: None, tmp_path: Path) -> None:
     outside = Installations(tmp_path, now=time.time())
     federation = FederationConfig(storage=outside.url, regions=("eu", "global"))
     config = SwarmConfig(workload=WORKLOAD, federation=federation, state_dir=tmp_path / "state", linger_s=2.0)
-    swarm = await Swarm.start(config, address="local", cpus=2)
+    swarm = await Swarm.start(config, address="local")
 
     async def done(request: str) -> dict[str, Any]:
         record = await swarm.run_round(request)

@@ -17,6 +17,7 @@ async def test_a_node_disappears_in_mid_round_and_capacity_returns(
     import ray
     from ray.cluster_utils import Cluster
 
+    ray.shutdown()  # the one that other modules share
     nodes = Cluster()
     settings: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
     nodes.add_node(include_dashboard=False, temp_dir=f"{ray_folder}/two", **settings)

@@ -19,14 +19,14 @@ from workloads.patterns import GroupedPatternsWorkload
 PATIENCE_S = 20.0
 
 
-async def test_two_regions_stream(tmp_path: Path) -> None:
+async def test_two_regions_stream(local_ray: None, tmp_path: Path) -> None:
     import ray
 
     outside = Installations(tmp_path, now=time.time())
     federation = FederationConfig(storage=outside.url, regions=("eu", "us"), streaming=True, groups=8, fold_every_s=0.2)
     workload = GroupedPatternsWorkload.of(replace(WORKLOAD, inner=Median()))
     config = SwarmConfig(workload=workload, federation=federation, state_dir=tmp_path / "state", linger_s=2.0)
-    swarm = await Swarm.start(config, address="local", cpus=2)
+    swarm = await Swarm.start(config, address="local")
 
     async def folded(clients: int) -> None:
         """Wait until the doors have so many in their windows."""

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from actors import Swarm, SwarmConfig, cluster
 from actors.config import AGGREGATOR, COORDINATOR, host_name, validator_name
 from federation.compression import TopKCodec
 from federation.errors import QuorumError, SettingError
+from tests.e2e.conftest import configured
 from workloads.gradients import DigitsBandit, GradientsWorkload
 
 SPECIFIED = {
@@ -75,16 +77,23 @@ async def test_learning_in_the_background_is_watched_and_stopped(swarm: Swarm) -
     assert not (await swarm.status())["learning"]
 
 
+@pytest_asyncio.fixture(scope="module")
+async def undisturbed(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The releases of three rounds in which nobody dies."""
+    swarm = await Swarm.start(configured(tmp_path_factory.mktemp("calm")), address="local")
+    try:
+        return await digests(swarm, 3)
+    finally:
+        await swarm.stop()
+
+
 @pytest.mark.parametrize("name", [AGGREGATOR, COORDINATOR, host_name(0), validator_name(0)])
 async def test_an_actor_killed_in_mid_round_changes_no_release(
-    local_ray: None, config: Callable[..., SwarmConfig], tmp_path: Any, name: str
+    undisturbed: list[str], config: Callable[..., SwarmConfig], name: str
 ) -> None:
     import ray
 
-    calm = await Swarm.start(config(state_dir=tmp_path / "calm"), address="local")
-    expected = await digests(calm, 3)
-    await calm.stop()
-    swarm = await Swarm.start(config(state_dir=tmp_path / "shot"), address="local")
+    swarm = await Swarm.start(config(), address="local")
     try:
         found = await digests(swarm, 1)
         under_way = asyncio.create_task(swarm.run_round())
@@ -93,7 +102,7 @@ async def test_an_actor_killed_in_mid_round_changes_no_release(
         async with asyncio.timeout(60):
             found.append((await under_way)["release"]["digest"])
             found += await digests(swarm, 1)
-        assert found == expected
+        assert found == undisturbed
         assert len(await swarm.verdicts(round_number=2)) == 12
     finally:
         await swarm.stop()
