@@ -191,7 +191,9 @@ class Registrar:
                 found=f"schemaVersion is {asked.schema_version}; this federation has major {ours}."
             )
         if asked.region is not None and asked.region not in self._settings.regions:
-            raise InvalidSchemaError(found=f"region is one of {', '.join(self._settings.regions)}.")
+            raise InvalidSchemaError(
+                found=f"region is {asked.region}; here it is one of {', '.join(self._settings.regions)}, or left out."
+            )
 
     async def _let_in(self, asked: Registration, address: str, now: float) -> None:
         """Refuse a new installation that has no code where one is asked for, or that is one too many of its address."""

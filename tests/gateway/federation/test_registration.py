@@ -85,6 +85,12 @@ async def test_a_registration_that_does_not_fit_is_refused(tmp_path: Path, chang
         assert stand.storage.clients.count() == 0
 
 
+async def test_a_region_that_there_is_not_is_told_with_those_that_there_are(tmp_path: Path) -> None:
+    async with opened(tmp_path, regions=("global", "europe")) as stand:
+        found = problem(await stand.visitor().register(region="mars"), 400, "INVALID_SCHEMA")
+        assert "region is mars; here it is one of global, europe" in found["detail"]
+
+
 async def test_who_does_not_hold_the_key_is_not_registered(tmp_path: Path) -> None:
     async with opened(tmp_path) as stand:
         body = stand.visitor("one").registration()
