@@ -375,7 +375,8 @@ class Clerk:
     async def _round_asked(self, request: Request, now: float) -> None:
         if self.state.paused is not None:
             pause = self.state.paused
-            await self._books.answer(request.id, now, code=pause.code, detail=pause.detail or "rounds are paused")
+            detail = f"rounds are paused until `resume`: {pause.detail or pause.code}"
+            await self._books.answer(request.id, now, code=pause.code, detail=detail)
             return
         found = await asyncio.to_thread(self._lookout.participants)
         needed = self.settings.min_participants

@@ -134,7 +134,9 @@ def test_pauses_and_resumption(operate: Run, office: OfficeHours) -> None:
     assert "operator since" in shown
     assert "a look at it" in shown
     office.submit(12)
-    assert operate("round").exit_code == Exit.REFUSED
+    refused = operate("round")
+    assert refused.exit_code == Exit.REFUSED
+    assert "rounds are paused until `resume`: a look at it" in refused.stderr
     assert operate("resume", "--discard").exit_code == 0
     assert office.storage.submissions.count_pending() == 0
     assert document(operate("status", "--json"))["paused"] is None
