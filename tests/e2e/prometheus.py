@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.observe import prometheus_command, prometheus_config
+from deploy.observe import RULES, prometheus_command, prometheus_config
 
 STEP_S, WINDOW_S = 1, 10
 PATIENCE_S = 120.0
@@ -68,8 +68,10 @@ def prometheus_binary() -> str:
 
 @contextlib.contextmanager
 def scraping(binary: str, folder: Path, target: str, *, token: str | None = None) -> Iterator[Prometheus]:
-    """Prometheus as `make observe` starts it, with a scrape a second; with a token where the target asks for one."""
-    port, config = free_port(), prometheus_config(target, interval=f"{STEP_S}s")
+    """Prometheus as `make observe` starts it, with a scrape and an evaluation of the committed rules a second; with a
+    token where the target asks for one.
+    """
+    port, config = free_port(), prometheus_config(target, interval=f"{STEP_S}s", rules=_impatient(folder))
     if token is not None:
         config["scrape_configs"][0]["authorization"] = {"credentials": token}
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
@@ -87,6 +89,18 @@ def scraping(binary: str, folder: Path, target: str, *, token: str | None = None
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _impatient(folder: Path) -> Path:
+    """A folder with the committed rules, of which each group is evaluated as often as samples come."""
+    found = folder / "rules"
+    found.mkdir()
+    for path in RULES.glob("*.yml"):
+        document = yaml.safe_load(path.read_text("utf-8"))
+        for group in document["groups"]:
+            group["interval"] = f"{STEP_S}s"
+        (found / path.name).write_text(yaml.safe_dump(document))
+    return found
 
 
 def asked(expr: str) -> str:

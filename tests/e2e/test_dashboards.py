@@ -230,7 +230,7 @@ async def test_a_slow_round_leads_to_its_trace(run: Run) -> None:
 async def test_the_rules_are_evaluated(run: Run) -> None:
     rules = [rule for group in run.prometheus.ask("rules")["groups"] for rule in group["rules"]]
     assert {rule["health"] for rule in rules} == {"ok"}
-    for rule in recordings():  # they are evaluated every 15 s
+    for rule in recordings():
         if rule in federation_recordings():
             continue
         await _until(lambda name=rule["record"]: run.prometheus.values(name, run.since))
