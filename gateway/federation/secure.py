@@ -164,7 +164,7 @@ class Post:
         while True:
             there, letters = await self._lookups.ask((asked.round, client.id, asked.after))
             left = until - loop.time()
-            if letters or left <= 0 or self._closing.is_set():
+            if letters or not there or left <= 0 or self._closing.is_set():
                 break
             again = _AGAIN_OPEN_S if asked.round == self._viewer.view.window else _AGAIN_S
             await asyncio.sleep(min(again, left))

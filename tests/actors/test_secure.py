@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from actors.clientele import ParticipantsError
 from actors.config import FederationConfig, SwarmConfig, host_name
 from actors.privacy import PrivacyConfig
 from actors.secure import SecureConfig
+from actors.secure_arrivals import NAMES_KEPT
 from actors.storage import Storage, StoredBucket
 from federation.rules import Median
 from tests.actors.conftest import Stage
@@ -103,6 +105,22 @@ async def test_too_few_members_open_no_round_and_their_sums_go_with_the_next_win
     assert (await buckets.round())["agents_count"] == 3
     assert await buckets.known() == pytest.approx(0.2, abs=0.001)
     assert [one.state for one in buckets.storage.mail.buckets(1)] == ["counted"]
+
+
+async def test_buckets_of_long_ago_are_forgotten(buckets: Buckets) -> None:
+    buckets.summed(*[7 * row(0.3)] * 3)
+    await buckets.round()
+    names = {one["agent"] for one in await buckets.play.coordinator.agents.remote()}
+    assert names == {f"1.global.{place:04d}" for place in range(3)}
+    buckets.window = NAMES_KEPT
+    buckets.summed(*[7 * row(0.3)] * 3)
+    await buckets.round()
+    for _ in range(200):
+        names = {one["agent"] for one in await buckets.play.coordinator.agents.remote()}
+        if len(names) == 3:
+            break
+        await asyncio.sleep(0.01)
+    assert names == {f"{1 + NAMES_KEPT}.global.{place:04d}" for place in range(3)}
 
 
 async def test_a_door_that_is_killed_brings_the_same_sums(buckets: Buckets) -> None:

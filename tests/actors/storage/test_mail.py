@@ -149,11 +149,11 @@ def test_the_next_draw_erases_what_is_left_of_windows_before(storage: Storage, c
     assert storage.mail.waiting([lost.id]) == []
 
 
-def test_a_storage_of_the_first_form_gets_the_tables(storage_url: str, client: MakeClient) -> None:
+def test_a_storage_that_was_made_before_there_were_sums_gets_the_tables(storage_url: str, client: MakeClient) -> None:
     with Storage.open(storage_url) as storage, storage._database.write() as connection:
         for name in ("joins", "draws", "buckets", "answers", "letters"):
             connection.execute(text(f"DROP TABLE federation_{name}"))
-        connection.execute(tables.meta.update().where(tables.meta.c.name == "form").values(value="1"))
+        connection.execute(tables.meta.delete().where(tables.meta.c.name == "tables"))
     with Storage.open(storage_url) as storage:
         names = joined(storage, client, 1)
         assert [one.client for one in storage.mail.joined(1)] == names
