@@ -139,6 +139,11 @@ class Transport:
             raise CertificateError(server=self._base, found=found, needed="a valid one") from error
         except (OSError, http.client.HTTPException) as error:
             reason = f"no whole answer within {self._timeout_s:g} s" if late.is_set() else _reason(error)
+            if isinstance(error, ssl.SSLError | ConnectionResetError) and self._trust.certificate is None:
+                # In TLS 1.3 a server says only after the handshake that it wanted one, if it says so at all.
+                reason += "; so ends a server that asks for a certificate, and none is given" * (
+                    parts.scheme == "https"
+                )
             raise UnreachableError(server=self._base, reason=reason) from error
         finally:
             guard.cancel()

@@ -116,7 +116,7 @@ class TestTLS:
             assert with_it.register().client
             without = make("second", server_url=server.url, ca_file=papers.authority)
             without.give_consent()
-            with pytest.raises(UnreachableError):
+            with pytest.raises(UnreachableError, match="asks for a certificate, and none is given"):
                 without.register()
 
     def test_nothing_older_than_tls_1_3(self, make: Make, papers: Papers) -> None:
