@@ -351,9 +351,9 @@ class Clerk:
                     await self._rollback_asked(request, now)
                     return
                 case "pause":
-                    detail = str(request.arguments.get("detail", ""))
-                    paused = Pause(code=OPERATOR, detail=detail, since=now)
-                    await self._books.keep(replace(self.state, paused=self.state.paused or paused))
+                    held, detail = self.state.paused, str(request.arguments.get("detail", ""))
+                    paused = Pause(code=OPERATOR, detail=detail, since=now) if held is None or held.until else held
+                    await self._books.keep(replace(self.state, paused=paused))
                 case "resume":
                     if request.arguments.get("discard"):
                         await asyncio.to_thread(self._storage.submissions.consume, self.state.window.number)

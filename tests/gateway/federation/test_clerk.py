@@ -174,6 +174,19 @@ async def test_a_spent_budget_pauses_until_its_renewal(office: OfficeHours) -> N
     assert latest(office)["version"] == "1.0.1"
 
 
+async def test_an_operators_pause_outlasts_that_of_a_spent_budget(office: OfficeHours) -> None:
+    renews = START + 5000
+    office.swarm.script = [
+        PrivacyBudgetError(limit="period", spent=7.9, asked=1.0, total=8.4, budget=8.0, delta=1e-5, renews_at=renews)
+    ]
+    await round_of(office)
+    office.ask("a" * 32, "pause", detail="a look at it")
+    await office.work(until=renews + 100)
+    paused = office.storage.facts.get("paused")
+    assert (paused["code"], paused["detail"]) == ("operator", "a look at it")
+    assert len(office.swarm.rounds) == 1
+
+
 async def test_a_round_that_hangs_is_ended_and_tried_with_half(office: OfficeHours) -> None:
     office.clerk.settings = ClerkSettings(interval_s=100.0, stages=FULL, aggregation_s=0.02)
     ended, run = asyncio.Event(), office.swarm.run_round
