@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from actors.storage import Storage
+from actors.storage import Lease, Storage
 from federation.errors import SettingError
 from gateway.federation.clerk_state import State
 from gateway.federation.clerk_telling import ClerkTelling
@@ -33,6 +33,10 @@ class Books:
         self._kept: State | None = None
 
     @property
+    def _under(self) -> Lease | None:
+        return None if self._tenure is None else self._tenure.lease
+
+    @property
     def state(self) -> State:
         """What was written down last.
 
@@ -55,8 +59,7 @@ class Books:
             LeaseError: when another clerk has taken over.
         """
         facts: dict[str, Any] = {STATE: state.to_dict(), **state.told(), **further}
-        under = None if self._tenure is None else self._tenure.lease
-        await asyncio.to_thread(partial(self._storage.facts.put_many, facts, under=under))
+        await asyncio.to_thread(partial(self._storage.facts.put_many, facts, under=self._under))
         before, self._kept = self._kept, state
         self._tell.state(before, state)
 
@@ -67,7 +70,7 @@ class Books:
         request = await asyncio.to_thread(self._desk.request, asked) if asked else None
         if request is not None:
             answer = partial(self._desk.answer, request, now, code=code, detail=detail, result=result)
-            await asyncio.to_thread(answer)
+            await asyncio.to_thread(partial(answer, under=self._under))
 
     async def audit(self, action: str, *, code: str, now: float) -> None:
         """Write down that the clerk did something."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from actors.storage import Storage
+from actors.storage import Lease, Storage
 from gateway.federation.schedule import Request
 
 REQUEST = "request."
@@ -41,8 +41,13 @@ class Desk:
         code: str = "ok",
         detail: str = "",
         result: Mapping[str, Any] | None = None,
+        under: Lease | None = None,
     ) -> None:
-        """Answer a request; it is no longer waiting then. The audit log has what came of it."""
+        """Answer a request; it is no longer waiting then. The audit log has what came of it.
+
+        Raises:
+            LeaseError: when the lease that it is done under is somebody else's by now: that one answers.
+        """
         answers = self._facts(ANSWER)
         old = sorted(answers, key=lambda name: answers[name].get("done_at", 0.0))[
             : max(len(answers) + 1 - self._keep, 0)
@@ -60,7 +65,7 @@ class Desk:
         }
         self._storage.audit.add(request.what, code=code, now=now, operator=request.by)
         self._storage.facts.put_many(
-            {**dict.fromkeys(old), f"{ANSWER}{request.id}": told, f"{REQUEST}{request.id}": None}
+            {**dict.fromkeys(old), f"{ANSWER}{request.id}": told, f"{REQUEST}{request.id}": None}, under=under
         )
 
     def request(self, request_id: str) -> Request | None:

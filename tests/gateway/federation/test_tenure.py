@@ -87,6 +87,11 @@ async def test_one_who_was_cut_off_does_nothing_more(office: OfficeHours) -> Non
         await first.turn()
     with pytest.raises(LeaseError, match="there:2"):  # in the middle of a turn
         await first._books.keep(first.state, short={"found": 1})
+    office.ask("stop", "pause")
+    with pytest.raises(LeaseError, match="there:2"):  # what an operator asks for is the other's to answer
+        await first._books.answer("stop", office.now)
+    assert office.storage.facts.get("request.stop") is not None
+    office.storage.facts.put("request.stop", None)
     assert office.storage.facts.get("clerk") == written
     assert office.storage.facts.get("short") is None
     office.submit(12)
