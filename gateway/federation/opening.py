@@ -67,6 +67,8 @@ class Opening:
     rollout: str | None = None
     epsilon: float = 1.0
     epsilon_year: float = 8.0
+    clip: float | None = None
+    unscreened: bool = False
     seed: int = 0
     run_id: str = "swarm"
     stand_by: bool = True
@@ -174,7 +176,12 @@ class Opening:
             needed = "0 with --streaming: noise is made for a row of each client, and these have been summed up"
             raise SettingError(name="epsilon", found=self.epsilon, needed=needed)
         if self.epsilon > 0:
-            privacy = PrivacyConfig(epsilon_round=self.epsilon, epsilon_period=self.epsilon_year)
+            radius: dict[str, Any] = {} if self.clip is None else {"radius": self.clip}
+            privacy = PrivacyConfig(
+                epsilon_round=self.epsilon, epsilon_period=self.epsilon_year, screened=not self.unscreened, **radius
+            )
+        elif self.clip is not None or self.unscreened:
+            raise SettingError(name="epsilon", found=0, needed="above 0 with --clip or --unscreened")
         return SwarmConfig(
             workload=workload,
             federation=FederationConfig(

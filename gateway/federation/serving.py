@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.connection import STATE_DIR, marked, quiet, run
-from gateway.options import AsJson, KeyFile, Otlp, RunId, Seed, StateDir
+from gateway.options import AsJson, Clip, KeyFile, Otlp, RunId, Seed, StateDir, Unscreened
 from gateway.output import Output
 from gateway.reports import budget_outlook
 
@@ -139,6 +139,8 @@ def serve(
     epsilon_year: Annotated[
         float, typer.Option("--epsilon-year", min=0.0, help="Of a year; when it is spent, rounds pause.")
     ] = 8.0,
+    clip: Clip = None,
+    unscreened: Unscreened = False,
     stand_by: Annotated[
         bool,
         typer.Option(
@@ -194,6 +196,8 @@ def serve(
             rollout=rollout,
             epsilon=epsilon,
             epsilon_year=epsilon_year,
+            clip=clip,
+            unscreened=unscreened,
             seed=seed,
             run_id=run_id,
             stand_by=stand_by,

@@ -117,3 +117,12 @@ def test_proxies_are_addresses(tmp_path: Path, proxies: str) -> None:
 def test_what_would_never_be_a_proxy_is_refused(tmp_path: Path, proxies: str) -> None:
     with pytest.raises(SettingError, match="proxy is"):
         opening(tmp_path, proxies=proxies).door(SILENT)
+
+
+def test_privacy_is_set_as_for_other_swarms(tmp_path: Path) -> None:
+    privacy = opening(tmp_path, clip=4.0, unscreened=True).swarm(SILENT).privacy
+    assert privacy is not None
+    assert (privacy.radius, privacy.screened) == (4.0, False)
+    for alone in ({"clip": 4.0}, {"unscreened": True}):
+        with pytest.raises(SettingError, match="--clip or --unscreened"):
+            opening(tmp_path, epsilon=0.0, **alone).swarm(SILENT)
