@@ -223,12 +223,16 @@ def run(promtool: str, folder: Path, *tests: dict[str, Any], files: Sequence[Pat
 
 
 def rules_of(alert: str, folder: Path) -> Path:
-    """The committed rules of one alert, and all recordings: the other alerts would be evaluated for nobody."""
+    """The committed rules of one alert, and the recordings that it reads: others would be evaluated for nobody."""
     groups = [group for path in FILES for group in yaml.safe_load(path.read_text("utf-8"))["groups"]]
-    for group in groups:
-        group["rules"] = [rule for rule in group["rules"] if rule.get("alert") in (None, alert)]
+    exprs = [rule["expr"] for group in groups for rule in group["rules"] if rule.get("alert") == alert]
+
+    def needed(rule: dict[str, Any]) -> bool:
+        return rule["alert"] == alert if "alert" in rule else any(rule["record"] in expr for expr in exprs)
+
+    kept = [{**group, "rules": [rule for rule in group["rules"] if needed(rule)]} for group in groups]
     file = folder / "rules.yml"
-    file.write_text(yaml.safe_dump({"groups": groups}, sort_keys=False))
+    file.write_text(yaml.safe_dump({"groups": [group for group in kept if group["rules"]]}, sort_keys=False))
     return file
 
 
