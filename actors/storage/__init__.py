@@ -12,7 +12,8 @@ from actors.storage.errors import (
     UnknownReleaseError,
 )
 from actors.storage.leases import Lease, Leases
-from actors.storage.mail import Join, Mail, StoredAnswer, StoredBucket, StoredLetter, Taken
+from actors.storage.mail import Mail
+from actors.storage.mail_records import Join, StoredAnswer, StoredBucket, StoredLetter, Taken
 from actors.storage.records import (
     DAY_S,
     Added,
