@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from federation.errors import SettingError
 from workloads.patterns.blending import Installed
+from workloads.patterns.key_space import OTHER
 from workloads.patterns.learning import Pattern
 
 
@@ -53,11 +54,14 @@ class FastCache:
         """The cache after weights or patterns have changed.
 
         A pattern comes out when its confidence falls below ``demote_below``, when its newest own experience went
-        wrong, or when it is no longer known. Applying the same weights again changes nothing.
+        wrong, or when it is no longer known. What the key space does not name (`other`) stands for many things, and
+        nobody can act on it: it never goes in. Applying the same weights again changes nothing.
         """
         settings = self.settings
         fit: dict[str, float] = {}
         for key, weight in installed.weights.items():
+            if key.endswith(f"::{OTHER}"):
+                continue
             mine = own.get(key)
             failing = mine is not None and mine.consecutive_successes == 0
             if key in self.keys:

@@ -184,6 +184,14 @@ def test_the_cache_holds_the_best_only() -> None:
     assert found.promoted == ("tool::t3", "tool::t4")
 
 
+def test_what_nobody_can_act_on_is_not_promoted() -> None:
+    patterns = {f"tool::{word}": replace(pattern(), key=f"tool::{word}") for word in ("Read", "other")}
+    release = dict.fromkeys(patterns, next(iter(fleets(0.95).values())))
+    installed = hot_swapped({}, release, version="1.0.0", experiences=0)
+    assert FastCache().updated(installed, patterns).promoted == ("tool::Read",)
+    assert FastCache(keys=frozenset({"tool::other"})).updated(installed, patterns).demoted == ("tool::other",)
+
+
 def test_stability_falls_with_swings_and_domains_are_views() -> None:
     space = KeySpace.of(tools=["Read", "Edit"], domains={"tool::Edit": "backend"})
     workload = PatternsWorkload(space=space, data=GivenExperiences(), learning=BatchLearning())
