@@ -157,6 +157,11 @@ class Account:
         if enrolment_code is not None:
             request["enrolmentCode"] = enrolment_code
         request["proof"] = identity.sign(rfc8785.dumps(request))
+        if pinned is not None and self.standing.client is None:
+            # Asked before anything is told: a wrong server need not learn that this installation exists.
+            shown = self._protocol().health().get("serverPublicKey")
+            if isinstance(shown, str) and shown != pinned:
+                raise PinnedKeyError(found=shown[:100], pinned=pinned)
         found = self._protocol().register(request)
         if pinned is not None and found.server_key != pinned:
             raise PinnedKeyError(found=found.server_key, pinned=pinned)

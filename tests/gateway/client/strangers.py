@@ -179,7 +179,8 @@ class Stranger(ThreadingHTTPServer):
     # The protocol.
 
     def get_health(self, on: Handler) -> None:
-        on.answer(200, {"status": "healthy", "currentRound": self.round, "activeClients": 3, "latestVersion": "1.0.0"})
+        about = {"activeClients": 3, "latestVersion": "1.0.0", "serverPublicKey": self.public_key}
+        on.answer(200, {"status": "healthy", "currentRound": self.round, **about})
 
     def post_register(self, on: Handler) -> None:
         plain = json.loads(on.body)

@@ -169,6 +169,7 @@ class TestRegistering:
         with pytest.raises(PinnedKeyError):
             client.register()
         assert not client.status()["registered"]
+        assert [path for _, path, _, _ in server.seen] == ["/health"]  # it is told nothing
         assert make("second", server_key=server.public_key).give_consent()
 
     def test_a_changed_setting_does_not_replace_the_pinned_key(
