@@ -127,7 +127,7 @@ class Simulation:
             f=self.f,
             rng=np.random.default_rng([self._seed & 0xFFFFFFFF, number]),
         )
-        value = self.workload.fold(self.value, outcome.value)
+        value = self.workload.fold(self.value, np.asarray(outcome.value, np.float32))
         kl = self.workload.divergence(self.value, value, probe=number)
         flagged = ~good & ~learned.idle
         flagged[np.flatnonzero(good)[outcome.decisions == Decision.REJECTED]] = True

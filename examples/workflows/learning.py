@@ -53,7 +53,7 @@ def federate(
         else:
             verdicts = Verdicts.accepting(len(rows), rule="none")
         outcome = aggregated(rows, weights, rule=workload.rule, screening=verdicts, f=f, rng=rng)
-        value = workload.fold(value, outcome.value)
+        value = workload.fold(value, np.asarray(outcome.value, np.float32))
     return value
 
 

@@ -74,14 +74,15 @@ def test_less_noise_than_a_round_may_have_is_refused() -> None:
 
 
 def test_what_is_affordable_is_what_is_granted() -> None:
-    ledger = PrivacyLedger(budget=BUDGET, started_at=0.0)
-    for granted in range(100):
+    ledger, granted = PrivacyLedger(budget=BUDGET, started_at=0.0), 0
+    while True:
         left = ledger.affordable(noise_multiplier=NOISE, now=0.0)
         try:
             ledger, _ = ledger.grant(charge(granted), now=0.0)
         except PrivacyBudgetError:
             assert left == 0
             break
+        granted += 1
         assert ledger.affordable(noise_multiplier=NOISE, now=0.0) == left - 1
     assert granted > 3
     assert ledger.affordable(noise_multiplier=NOISE, now=ledger.renews_at) == granted

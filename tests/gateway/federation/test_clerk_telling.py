@@ -13,6 +13,7 @@ from federation.errors import ReviewError
 from federation.rollout import Stage
 from gateway.federation.clerk import Clerk
 from gateway.federation.clerk_state import ClerkSettings
+from gateway.federation.tenure import Tenure
 from telemetry import semconv
 from telemetry.testing import Captured, captured
 from tests.gateway.federation.office_hours import KEY, SPACE, OfficeHours
@@ -25,7 +26,7 @@ class Told(OfficeHours):
 
     capture: Captured
 
-    def hired(self) -> Clerk:
+    def hired(self, tenure: Tenure | None = None) -> Clerk:
         return Clerk(
             self.swarm,  # pyright: ignore[reportArgumentType]
             self.storage,
@@ -36,6 +37,7 @@ class Told(OfficeHours):
             telemetry=self.capture.telemetry,
             clock=lambda: self.now,
             sleep=self.sleep,
+            tenure=tenure,
         )
 
 
