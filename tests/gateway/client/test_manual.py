@@ -21,4 +21,4 @@ def test_the_first_example_runs(
     code = found[1].replace("https://federation.example", server.url).replace("ed25519:...", server.public_key)
     exec(compile(code, "docs/client.md", "exec"), {})
     assert capsys.readouterr().out == "1.0.0 () ()\n"
-    assert [path for _, path, _, _ in server.seen] == ["/register", "/weights/latest"]
+    assert [path for _, path, _, _ in server.seen] == ["/health", "/register", "/weights/latest"]
