@@ -232,8 +232,9 @@ def test_installations_learn_from_each_other_and_not_from_a_poisoned_one(
             fleet.live(seed=number)
             assert fleet.push(poisoned=True) == [Sent.ACCEPTED] * 12
             federation.until(lambda found, number=number: found["rollout"]["version"] == f"1.0.{number}")
-            versions = fleet.pull()
-            assert versions.count(f"1.0.{number}") >= 11
+            # After the third round the poisoned one may be out already.
+            versions = fleet.pull(fleet.clients if number < 3 else fleet.clients[1:])
+            assert versions.count(f"1.0.{number}") >= len(versions) - 1
             assert fleet.clients[1].weights is not None
             if number < 3:
                 fleet.live(seed=number)

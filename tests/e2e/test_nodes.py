@@ -56,7 +56,8 @@ async def test_a_node_disappears_in_mid_round_and_capacity_returns(
 
 async def _spread_swarm(config: SwarmConfig, address: str) -> Swarm:
     """A swarm with its two hosts on two nodes. The wish is a soft one: a busy new node may be passed over."""
-    for _ in range(4):
+    for tries in range(8):
+        await asyncio.sleep(tries)  # a node that has just joined says that it is there before it takes actors
         swarm = await Swarm.start(config, address=address)
         if len({await _node_of(host) for host in ("swarmlore-host-0", "swarmlore-host-1")}) == 2:
             return swarm
