@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from federation.errors import RuleBoundError, SwarmError
+from federation.errors import SwarmError
 from federation.privacy.secure import BucketBound, Neighbourhood, SecurePlan, bucket_bound, neighbourhood
 from federation.rules.base import Rule
+from federation.spoilage import most_borne
 from workloads.patterns.buckets import ADDEND_LIMIT, addend_dimension
 
 LEAST = 4
@@ -66,11 +67,4 @@ class SecureConfig(BaseModel):
 
     def borne(self, clients: int, *, rule: Rule) -> int:
         """How many lying clients a round of so many bears whatever the draw; -1 where it bears not even none."""
-        buckets = max(clients // self.size, 1)
-        for liars in range(buckets, -1, -1):
-            try:
-                rule.requires(buckets, liars)
-            except RuleBoundError:
-                continue
-            return liars
-        return -1
+        return most_borne(rule, max(clients // self.size, 1))

@@ -12,7 +12,6 @@ from typing import Any
 from gateway.client.errors import (
     AnswerError,
     ClientError,
-    NotRegisteredError,
     QuarantinedError,
     RateLimitedError,
     RefusedError,
@@ -218,17 +217,6 @@ def clean(text: object, most: int) -> str:
     if not isinstance(text, str):
         return ""
     return "".join(letter if letter.isprintable() else " " for letter in text[:most]).strip()
-
-
-def session_of(client: str | None, token: str | None, *, doing: str) -> Session:
-    """The session of a registered installation.
-
-    Raises:
-        NotRegisteredError: when it is not.
-    """
-    if not client or not token:
-        raise NotRegisteredError(doing=doing)
-    return Session(client=client, token=token)
 
 
 def _document(reply: Reply) -> Mapping[str, Any]:

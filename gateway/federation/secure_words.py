@@ -16,8 +16,3 @@ TOO_FEW = "secure.too_few"
 def run_of(run: str, region: str, base: str | None) -> str:
     """The run that terms name: it binds a session to the region and the base of its members."""
     return f"{run}:{region}:{base or ''}"
-
-
-def base_of(run: str) -> str | None:
-    """The base in such a run."""
-    return run.rpartition(":")[2] or None

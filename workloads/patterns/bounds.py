@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from federation.errors import RuleBoundError, SettingError
+from federation.errors import SettingError
 from federation.rules.base import Rule
+from federation.spoilage import Spoilage, most_borne
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupBound:
+class GroupBound(Spoilage):
     """How many of G groups f lying clients spoil, each of whom a keyed hash puts into any group with equal chance.
 
     Liars cannot foresee the hash. As `federation.privacy.secure.buckets.BucketBound`, whose buckets are of one size and
-    drawn without putting back; here sizes differ, and a liar's place does not depend on another's.
+    drawn without putting back; here sizes differ, and a liar's place does not depend on another's. The worst is
+    min(f, G).
 
     Attributes:
-        f, groups: liars, groups that have clients.
-        worst: most groups that they can spoil, min(f, G).
-        borne: most spoilt groups that the rule bears, -1 where it bears not even none.
-        chances: at index p, the chance that exactly p groups are spoilt.
+        groups: that have clients; for the others see `Spoilage`.
     """
 
-    f: int
     groups: int
-    worst: int
-    borne: int
-    chances: tuple[float, ...]
-
-    @property
-    def certain(self) -> bool:
-        """Whether the rule bears the worst draw."""
-        return self.worst <= self.borne
-
-    @property
-    def expected(self) -> float:
-        """Mean number of spoilt groups."""
-        return math.fsum(spoilt * chance for spoilt, chance in enumerate(self.chances))
-
-    @property
-    def chance_lost(self) -> float:
-        """The chance of a draw that the rule does not bear."""
-        return math.fsum(self.chances[max(self.borne + 1, 0) :])
 
 
 def group_bound(*, f: int, groups: int, rule: Rule) -> GroupBound:
@@ -60,15 +39,5 @@ def group_bound(*, f: int, groups: int, rule: Rule) -> GroupBound:
         chances = again
     worst = min(f, groups)
     return GroupBound(
-        f=f, groups=groups, worst=worst, borne=_borne(rule, groups), chances=tuple(chances[: worst + 1].tolist())
+        f=f, groups=groups, worst=worst, borne=most_borne(rule, groups), chances=tuple(chances[: worst + 1].tolist())
     )
-
-
-def _borne(rule: Rule, groups: int) -> int:
-    for spoilt in range(groups, -1, -1):
-        try:
-            rule.requires(groups, spoilt)
-        except RuleBoundError:
-            continue
-        return spoilt
-    return -1

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from federation.errors import RuleBoundError, SettingError
+from federation.errors import SettingError
 from federation.identity import Secret
 from federation.privacy.secure.fixed_point import FixedPoint
 from federation.privacy.secure.graph import neighbourhood
 from federation.privacy.secure.messages import SecureTerms
 from federation.privacy.secure.server import BucketSum
 from federation.rules.base import Aggregate, Rule
+from federation.spoilage import Spoilage, most_borne
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BucketBound:
+class BucketBound(Spoilage):
     """What bucketing leaves of the resistance to f liars among n agents.
 
     A liar spoils the bucket that it is in, by its row or by letting it fail, and no other. So f liars spoil between
@@ -28,37 +29,11 @@ class BucketBound:
     is borne with a chance that `chance_beyond` tells.
 
     Attributes:
-        n, f, buckets: agents, liars among them, buckets.
-        worst: most buckets that they can spoil.
-        borne: most spoilt buckets that the rule bears, -1 where it bears not even none.
-        chances: at index p, the chance that exactly p buckets are spoilt.
+        n, buckets: agents, buckets; for the others see `Spoilage`.
     """
 
     n: int
-    f: int
     buckets: int
-    worst: int
-    borne: int
-    chances: tuple[float, ...]
-
-    @property
-    def certain(self) -> bool:
-        """Whether the rule bears the worst draw."""
-        return self.worst <= self.borne
-
-    @property
-    def expected(self) -> float:
-        """Mean number of spoilt buckets."""
-        return math.fsum(spoilt * chance for spoilt, chance in enumerate(self.chances))
-
-    def chance_beyond(self, spoilt: int) -> float:
-        """The chance that more buckets than this are spoilt."""
-        return math.fsum(self.chances[max(spoilt + 1, 0) :])
-
-    @property
-    def chance_lost(self) -> float:
-        """The chance of a draw that the rule does not bear."""
-        return self.chance_beyond(self.borne)
 
 
 def bucket_sizes(n: int, size: int) -> tuple[int, ...]:
@@ -102,19 +77,9 @@ def bucket_bound(n: int, *, f: int, size: int, rule: Rule) -> BucketBound:
         f=f,
         buckets=len(sizes),
         worst=worst,
-        borne=_borne(rule, len(sizes)),
+        borne=most_borne(rule, len(sizes)),
         chances=tuple(float(chance) for chance in chances[: worst + 1, 0]),
     )
-
-
-def _borne(rule: Rule, buckets: int) -> int:
-    for spoilt in range(buckets, -1, -1):
-        try:
-            rule.requires(buckets, spoilt)
-        except RuleBoundError:
-            continue
-        return spoilt
-    return -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
