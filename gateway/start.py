@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from federation.errors import ExtraError, SettingError
 from gateway.connection import STATE_DIR, quiet
@@ -36,6 +34,7 @@ from gateway.options import (
     Validators,
     WorkloadName,
 )
+from gateway.spreading import spread
 
 if TYPE_CHECKING:
     from actors import Swarm, SwarmConfig
@@ -96,27 +95,7 @@ class Read:
 
 def with_start(command: Command) -> Command:
     """The command with an option for each field of `Start`, where it has the parameter ``start``."""
-    hints = get_type_hints(Start, include_extras=True)
-    options = [
-        inspect.Parameter(
-            option.name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=hints[option.name]
-        )
-        for option in fields(Start)
-    ]
-    parameters: list[inspect.Parameter] = []
-    for parameter in inspect.signature(command, eval_str=True).parameters.values():
-        own = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        parameters += options if parameter.name == "start" else [own]
-
-    @functools.wraps(command)
-    def asked(**given: Any) -> None:
-        start = Start(**{option.name: given.pop(option.name) for option in options})
-        command(**given, start=start)
-
-    del asked.__wrapped__
-    asked.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
-    asked.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return asked  # pyright: ignore[reportReturnType]
+    return spread(Start, "start")(command)
 
 
 def configuration(start: Start, output: Output, *, further: Sequence[Path] = ()) -> tuple[SwarmConfig, Read | None]:

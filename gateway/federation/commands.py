@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +19,7 @@ from gateway.federation.serving import serve
 from gateway.options import AsJson
 from gateway.output import Output, figure
 from gateway.reports import budget_line
+from gateway.spreading import spread
 
 if TYPE_CHECKING:
     from gateway.federation.office import Office
@@ -71,22 +72,35 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many a
 Wait = Annotated[float, typer.Option("--wait", min=0.0, help="Seconds to wait until it is carried out.")]
 Client = Annotated[str, typer.Argument(help="Id of a client: 64 hex digits.")]
 Version = Annotated[str, typer.Argument(help="A semantic version, such as 1.2.47.")]
-_CERTIFICATE: ContextVar[tuple[Path, Path | None] | None] = ContextVar("certificate", default=None)
-"""What a command shows to the server; `showing` sets it before each."""
 DEFAULT_URL = "http://127.0.0.1:8470"
 
 
-def showing(certificate: Certificate = None, certificate_key: CertificateKey = None) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """The options by which every command reaches a federation, and says what it found."""
+
+    context: typer.Context
+    url: Url = DEFAULT_URL
+    token: TokenFile = None
+    ca: Authority = None
+    as_json: AsJson = False
+
+
+reaching = spread(Reach, "reach")
+
+
+def showing(context: typer.Context, certificate: Certificate = None, certificate_key: CertificateKey = None) -> None:
     """A federation of installations: serve it, and run it as its operator."""
     for name, path in (("certificate", certificate), ("certificate-key", certificate_key)):
         if path is not None and not path.is_file():
             raise typer.BadParameter(f"{path} is no file", param_hint=f"--{name}")
     if certificate_key is not None and certificate is None:
         raise typer.BadParameter("a key without --certificate", param_hint="--certificate-key")
-    _CERTIFICATE.set(None if certificate is None else (certificate, certificate_key))
+    context.obj = None if certificate is None else (certificate, certificate_key)
 
 
-def status(url: Url = DEFAULT_URL, token: TokenFile = None, ca: Authority = None, as_json: AsJson = False) -> None:
+@reaching
+def status(*, reach: Reach) -> None:
     """Show what the federation is doing: window, rollout, pauses, clients."""
 
     def work(office: Office, output: Output) -> None:
@@ -94,12 +108,11 @@ def status(url: Url = DEFAULT_URL, token: TokenFile = None, ca: Authority = None
         output.document(found)
         output.table("", ["", ""], _status(found))
 
-    _asked(work, url, token, ca, as_json)
+    _asked(work, reach)
 
 
-def round_(
-    wait: Wait = ROUND_S, url: Url = DEFAULT_URL, token: TokenFile = None, ca: Authority = None, as_json: AsJson = False
-) -> None:
+@reaching
+def round_(*, wait: Wait = ROUND_S, reach: Reach) -> None:
     """Run a round now, with the submissions that are there."""
 
     def work(office: Office, output: Output) -> None:
@@ -111,12 +124,11 @@ def round_(
             f"{figure(found['epsilon'])}, {found['quarantined']} quarantined"
         )
 
-    _asked(work, url, token, ca, as_json)
+    _asked(work, reach)
 
 
-def approve(
-    version: Version, url: Url = DEFAULT_URL, token: TokenFile = None, ca: Authority = None, as_json: AsJson = False
-) -> None:
+@reaching
+def approve(*, version: Version, reach: Reach) -> None:
     """Agree to the next stage of a release's rollout."""
 
     def work(office: Office, output: Output) -> None:
@@ -124,16 +136,15 @@ def approve(
         output.document(found)
         output.text(f"{version} may go on after {found.get('stage', 'this stage')}")
 
-    _asked(work, url, token, ca, as_json)
+    _asked(work, reach)
 
 
+@reaching
 def rollback(
+    *,
     version: Version,
     wait: Wait = 120.0,
-    url: Url = DEFAULT_URL,
-    token: TokenFile = None,
-    ca: Authority = None,
-    as_json: AsJson = False,
+    reach: Reach,
 ) -> None:
     """Bring back an earlier release for everybody, as a new version; those after it are withdrawn."""
 
@@ -143,62 +154,57 @@ def rollback(
         output.document(found)
         output.text(f"{found['version']} brings back {found['restores']}, for everybody")
 
-    _asked(work, url, token, ca, as_json)
+    _asked(work, reach)
 
 
+@reaching
 def pause(
+    *,
     detail: Annotated[str, typer.Option("--detail", help="Why; shown by status.")] = "",
     wait: Wait = 60.0,
-    url: Url = DEFAULT_URL,
-    token: TokenFile = None,
-    ca: Authority = None,
-    as_json: AsJson = False,
+    reach: Reach,
 ) -> None:
     """Run no rounds until `resume`. Submissions are still taken."""
-    _carried_out("pause", "no rounds until `resume`", wait, url, token, ca, as_json, detail=detail)
+    _carried_out("pause", "no rounds until `resume`", wait, reach, detail=detail)
 
 
+@reaching
 def resume(
+    *,
     discard: Annotated[
         bool, typer.Option("--discard", help="Erase the submissions that wait, as after a mass anomaly.")
     ] = False,
     wait: Wait = 60.0,
-    url: Url = DEFAULT_URL,
-    token: TokenFile = None,
-    ca: Authority = None,
-    as_json: AsJson = False,
+    reach: Reach,
 ) -> None:
     """Go on after a pause: mass anomaly, a spent budget, failed writes, or an operator's own."""
-    _carried_out("resume", "rounds go on", wait, url, token, ca, as_json, discard=discard)
+    _carried_out("resume", "rounds go on", wait, reach, discard=discard)
 
 
+@reaching
 def reinstate(
+    *,
     client: Client,
     wait: Wait = 60.0,
-    url: Url = DEFAULT_URL,
-    token: TokenFile = None,
-    ca: Authority = None,
-    as_json: AsJson = False,
+    reach: Reach,
 ) -> None:
     """End a client's quarantine; its appeal is closed."""
-    _carried_out("reinstate", f"{client} takes part again", wait, url, token, ca, as_json, client=client)
+    _carried_out("reinstate", f"{client} takes part again", wait, reach, client=client)
 
 
+@reaching
 def quarantine(
+    *,
     client: Client,
     wait: Wait = 60.0,
-    url: Url = DEFAULT_URL,
-    token: TokenFile = None,
-    ca: Authority = None,
-    as_json: AsJson = False,
+    reach: Reach,
 ) -> None:
     """Put a client into quarantine: its submissions are refused."""
-    _carried_out("quarantine", f"{client} takes no part", wait, url, token, ca, as_json, client=client)
+    _carried_out("quarantine", f"{client} takes no part", wait, reach, client=client)
 
 
-def releases(
-    limit: Limit = 20, url: Url = DEFAULT_URL, token: TokenFile = None, ca: Authority = None, as_json: AsJson = False
-) -> None:
+@reaching
+def releases(*, limit: Limit = 20, reach: Reach) -> None:
     """List the newest releases, newest first."""
     columns = ["version", "number", "window", "made (UTC)", "clients", "patterns", "epsilon", "state", ""]
 
@@ -207,17 +213,16 @@ def releases(
         rest = [str(one["patterns"]), figure(one["epsilon"]), str(one["state"])]
         return [one["version"], *counts, *rest, f"restores {one['restores']}" if one.get("restores") else ""]
 
-    _listed("releases", columns, row, url, token, ca, as_json, limit=limit)
+    _listed("releases", columns, row, reach, limit=limit)
 
 
+@reaching
 def clients(
+    *,
     state: Annotated[str | None, typer.Option("--state", help="active, quarantined or deregistered.")] = None,
     after: Annotated[str, typer.Option("--after", help="Only ids above this one.")] = "",
     limit: Limit = 100,
-    url: Url = DEFAULT_URL,
-    token: TokenFile = None,
-    ca: Authority = None,
-    as_json: AsJson = False,
+    reach: Reach,
 ) -> None:
     """List clients by id, without keys and tokens."""
     columns = ["client", "state", "region", "platform", "version", "registered (UTC)", "seen (day)"]
@@ -226,23 +231,21 @@ def clients(
         words = [str(one[name]) for name in ("id", "state", "region", "platform", "pluginVersion")]
         return [*words, _time(one["registeredAt"]), _time(one["seenAt"])[:10]]
 
-    _listed("clients", columns, row, url, token, ca, as_json, limit=limit, after=after or None, state=state)
+    _listed("clients", columns, row, reach, limit=limit, after=after or None, state=state)
 
 
-def appeals(
-    limit: Limit = 100, url: Url = DEFAULT_URL, token: TokenFile = None, ca: Authority = None, as_json: AsJson = False
-) -> None:
+@reaching
+def appeals(*, limit: Limit = 100, reach: Reach) -> None:
     """List what quarantined clients say for themselves. `reinstate` ends an appeal."""
 
     def row(one: Mapping[str, Any]) -> list[str]:
         return [one["client"], _time(one["at"]), _harmless(one["statement"])]
 
-    _listed("appeals", ["client", "at (UTC)", "says"], row, url, token, ca, as_json, limit=limit)
+    _listed("appeals", ["client", "at (UTC)", "says"], row, reach, limit=limit)
 
 
-def audit(
-    limit: Limit = 50, url: Url = DEFAULT_URL, token: TokenFile = None, ca: Authority = None, as_json: AsJson = False
-) -> None:
+@reaching
+def audit(*, limit: Limit = 50, reach: Reach) -> None:
     """Show who did what, newest first; never what was sent."""
 
     def row(one: Mapping[str, Any]) -> list[str]:
@@ -253,7 +256,7 @@ def audit(
         ]
 
     columns = ["", "at (UTC)", "who", "name", "did", "outcome"]
-    _listed("audit", columns, row, url, token, ca, as_json, key="entries", limit=limit)
+    _listed("audit", columns, row, reach, key="entries", limit=limit)
 
 
 app.callback()(showing)
@@ -272,39 +275,33 @@ app.command("appeals")(appeals)
 app.command("audit")(audit)
 
 
-def _asked(
-    work: Callable[[Office, Output], None], url: str, token: Path | None, ca: Path | None, as_json: bool
-) -> None:
-    output = Output(as_json=as_json)
-    certificate = _CERTIFICATE.get()
+def _asked(work: Callable[[Office, Output], None], reach: Reach) -> None:
+    output = Output(as_json=reach.as_json)
+    certificate = reach.context.obj  # as `showing` has left it
 
     async def asking() -> None:
         from gateway.federation.office import Office, operator_token
 
-        await asyncio.to_thread(work, Office(url, operator_token(token), ca=ca, certificate=certificate), output)
+        office = Office(reach.url, operator_token(reach.token), ca=reach.ca, certificate=certificate)
+        await asyncio.to_thread(work, office, output)
 
     run(asking, output)
 
 
-def _carried_out(
-    what: str, done: str, wait: float, url: str, token: Path | None, ca: Path | None, as_json: bool, **body: Any
-) -> None:
+def _carried_out(what: str, done: str, wait: float, reach: Reach, **body: Any) -> None:
     def work(office: Office, output: Output) -> None:
         found = office.carry_out(what, wait_s=wait, **body)
         output.document(found)
         output.text(done)
 
-    _asked(work, url, token, ca, as_json)
+    _asked(work, reach)
 
 
 def _listed(
     what: str,
     columns: Sequence[str],
     row: Callable[[Mapping[str, Any]], list[str]],
-    url: str,
-    token: Path | None,
-    ca: Path | None,
-    as_json: bool,
+    reach: Reach,
     *,
     key: str = "",
     **query: Any,
@@ -316,7 +313,7 @@ def _listed(
         if found.get("next"):
             output.note("there are more: raise --limit")
 
-    _asked(work, url, token, ca, as_json)
+    _asked(work, reach)
 
 
 def _status(found: Mapping[str, Any]) -> list[list[str]]:
